@@ -1,0 +1,83 @@
+/* cnnrt_train.h: trains a float bundle's network with the library's own kernels.
+ *
+ * A trainer is made from a float model (plain operators: Conv, Gemm, BatchNormalization, Relu, pools, Add, Flatten; a closing Softmax
+ * is replaced by the loss, softmax cross-entropy). It copies the parameters, learns from batches, and gives the parameters back by
+ * name, for the caller to write into a new bundle. The rules of cnnrt.h hold; a trainer belongs to one thread at a time.
+ *
+ * The same seed (that is: initial parameters and order of images), options and thread count give the same bits on one instruction set.
+ */
+#ifndef CNNRT_TRAIN_H
+#define CNNRT_TRAIN_H
+#include "cnnrt.h"
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct cnnrt_trainer cnnrt_trainer;
+
+enum { CNNRT_OPTIMIZER_SGD = 0, CNNRT_OPTIMIZER_ADAM = 1 };
+
+typedef struct cnnrt_trainer_options {
+  size_t size;
+  int32_t batch;            /* images per step at most (required) */
+  int32_t threads;          /* 0 or 1: the calling thread alone */
+  uint32_t optimizer;       /* CNNRT_OPTIMIZER_… */
+  float momentum;           /* SGD: v = momentum · v + g; w −= rate · v (PyTorch's form) */
+  float beta1, beta2;       /* Adam (Kingma & Ba 2015): 0 means 0.9 and 0.999 */
+  float epsilon;            /* Adam: 0 means 1e-8 */
+  float weight_decay;       /* L2: g += weight_decay · w, for every parameter (as PyTorch's Adam and SGD do) */
+  float batch_norm_momentum;/* running = (1 − m) · running + m · batch; 0 means 0.1 */
+  uint32_t reserved[2];
+} cnnrt_trainer_options;
+
+/* Exactly how many bytes a trainer with these options allocates. */
+cnnrt_status cnnrt_trainer_memory_size(const cnnrt_model *model, const cnnrt_trainer_options *options, size_t *out, cnnrt_error *error);
+/* The model may be closed afterwards. Errors: UNSUPPORTED (an operator that cannot be trained, a quantized bundle), OUT_OF_MEMORY, THREAD. */
+cnnrt_status cnnrt_trainer_create(const cnnrt_model *model, const cnnrt_trainer_options *options, cnnrt_trainer **out, cnnrt_error *error);
+void cnnrt_trainer_destroy(cnnrt_trainer *trainer);
+
+typedef struct cnnrt_train_result {
+  size_t size;
+  double loss;              /* mean cross-entropy over the images, natural logarithm */
+  uint32_t correct;         /* images whose largest output is the label's */
+  uint32_t reserved;
+} cnnrt_train_result;
+
+/* One step: forward with batch statistics, backward, update. images: float NCHW [count, C, H, W], already normalised;
+ * labels: class numbers [count]; count ≤ options.batch. result may be NULL.
+ * Errors: INVALID_ARGUMENT (a label out of range …); nothing is changed then. */
+cnnrt_status cnnrt_trainer_step(cnnrt_trainer *trainer, const float *images, const int32_t *labels, int32_t count, float learning_rate,
+                                cnnrt_train_result *result, cnnrt_error *error);
+/* Forward and backward as in a step, without the update: leaves the gradients to be read (tests, accumulation by the caller). Running statistics are not changed. */
+cnnrt_status cnnrt_trainer_gradients(cnnrt_trainer *trainer, const float *images, const int32_t *labels, int32_t count,
+                                     cnnrt_train_result *result, cnnrt_error *error);
+/* Forward as in inference (running statistics), no learning. */
+cnnrt_status cnnrt_trainer_evaluate(cnnrt_trainer *trainer, const float *images, const int32_t *labels, int32_t count,
+                                    cnnrt_train_result *result, cnnrt_error *error);
+
+typedef struct cnnrt_parameter_info {
+  size_t size;
+  const char *name;         /* of the constant in the bundle */
+  uint32_t rank;
+  uint32_t trainable;       /* 0: running mean and variance */
+  int64_t shape[CNNRT_MAX_RANK];
+  uint64_t count;           /* elements */
+} cnnrt_parameter_info;
+uint32_t cnnrt_trainer_parameter_count(const cnnrt_trainer *trainer);
+cnnrt_status cnnrt_trainer_get_parameter_info(const cnnrt_trainer *trainer, uint32_t index, cnnrt_parameter_info *info);
+/* Values and gradients in plain row-major order (OIHW for convolutions); count must be the parameter's. The gradient is that of the mean loss of the last step, weight
+ * decay not included. */
+cnnrt_status cnnrt_trainer_get_parameter(const cnnrt_trainer *trainer, uint32_t index, float *values, uint64_t count, cnnrt_error *error);
+cnnrt_status cnnrt_trainer_set_parameter(cnnrt_trainer *trainer, uint32_t index, const float *values, uint64_t count, cnnrt_error *error);
+cnnrt_status cnnrt_trainer_get_gradient(const cnnrt_trainer *trainer, uint32_t index, float *values, uint64_t count, cnnrt_error *error);
+
+/* The whole state (parameters, running statistics, optimiser moments, step count) as bytes: loaded into a trainer of the same network and
+ * options, training goes on to the same bits. load checks everything and changes nothing on failure. */
+uint64_t cnnrt_trainer_state_size(const cnnrt_trainer *trainer);
+cnnrt_status cnnrt_trainer_save_state(const cnnrt_trainer *trainer, void *bytes, uint64_t byte_count, cnnrt_error *error);
+cnnrt_status cnnrt_trainer_load_state(cnnrt_trainer *trainer, const void *bytes, uint64_t byte_count, cnnrt_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

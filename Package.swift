@@ -1,0 +1,49 @@
+// swift-tools-version: 6.2
+// The workstation's package: tools, Swift API, tests. The numeric code is in Sources/Runtime, a package of its own.
+import PackageDescription
+
+let runtime: [Target.Dependency] = ["CCNNRT", .product(name: "cnnrt", package: "Runtime")]
+let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+
+/// A command-line tool: flags in, library call, report out.
+func tool(_ name: String, _ dependencies: Target.Dependency...) -> Target {
+  .executableTarget(name: name, dependencies: runtime + [arguments, "CNNSupport", "CNNRT", "CNNModel"] + dependencies)
+}
+
+func tests(_ name: String, _ dependencies: Target.Dependency...) -> Target {
+  .testTarget(name: name, dependencies: runtime + ["CNNSupport", "CNNRT", "CNNModel"] + dependencies)
+}
+
+let package = Package(
+  name: "cnn",
+  dependencies: [
+    .package(path: "Sources/Runtime"),
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+  ],
+  targets: [
+    .systemLibrary(name: "CCNNRT", path: "Include"),
+    .systemLibrary(name: "CZlib"),
+    // PNG and JPEG files to 8-bit pixels: C, because libjpeg reports errors by longjmp.
+    .target(name: "CImages", linkerSettings: [.linkedLibrary("png"), .linkedLibrary("jpeg")]),
+    .target(name: "CNNSupport", dependencies: ["CZlib"]),
+    .target(name: "CNNRT", dependencies: runtime),
+    .target(name: "CNNModel", dependencies: ["CCNNRT", "CZlib", "CNNSupport"]),
+    .target(name: "CNNData", dependencies: ["CZlib", "CNNSupport"]),
+    .target(name: "CNNQuantize", dependencies: ["CNNRT", "CNNModel", "CNNData", "CNNSupport"]),
+    tool("cnn-train", "CNNData"),
+    tool("cnn-export", "CNNData", "CNNQuantize"),
+    tool("cnn-bench"),
+    tool("cnn-inspect"),
+    // The board's tool: Embedded Swift too, so that it needs no Swift runtime.
+    .executableTarget(
+      name: "cnn-infer", dependencies: runtime + ["CImages"],
+      swiftSettings: [.enableExperimentalFeature("Embedded"), .unsafeFlags(["-wmo", "-parse-as-library"])],
+      linkerSettings: [.unsafeFlags(["-enable-experimental-feature", "Embedded"])]),
+    tests("KernelTests"),
+    tests("RuntimeTests"),
+    tests("TrainingTests"),
+    tests("ModelTests"),
+    tests("DataTests", "CNNData"),
+    tests("QuantizeTests", "CNNQuantize", "CNNData"),
+    tests("ToolTests"),
+  ])

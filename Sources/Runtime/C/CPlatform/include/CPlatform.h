@@ -1,0 +1,4 @@
+/* libc, zlib and the processor, as Swift can see them: static inline functions only, no variables. */
+#pragma once
+#include <stddef.h>
+#include <stdint.h>

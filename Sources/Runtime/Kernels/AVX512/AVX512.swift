@@ -1,0 +1,6 @@
+import CKernels
+
+@_cdecl("cnn_kernels_avx512")
+public func fill(_ out: UnsafeMutablePointer<cnn_kernels>) {
+  out.pointee.input_offset = core()
+}

@@ -1,0 +1,1 @@
+func core() -> Int32 { 0 }

@@ -1,0 +1,62 @@
+// swift-tools-version: 6.2
+// libcnnrt.so: Embedded Swift behind a C ABI. A package of its own, see ../../Documentation/ARCHITECTURE.md.
+import PackageDescription
+
+let here = Context.packageDirectory
+// No module of the library allocates on the Swift heap: memory comes from the one arena that each function states.
+let embedded: [SwiftSetting] = [
+  .enableExperimentalFeature("Embedded"),
+  .enableExperimentalFeature("Extern"),
+  .unsafeFlags([
+    "-wmo", "-O", "-no-allocations", "-I", "\(here)/../../Include", "-Xcc", "-ffp-contract=off",
+  ]),
+]
+
+/// A module whose every instruction may use one instruction set. It compiles the sources of Kernels/Core itself (a
+/// symbolic link), so that none of its symbols can stand in for another module's, and is reached only through the C
+/// symbol that returns its table.
+func kernels(_ isa: String, _ flags: String...) -> Target {
+  .target(
+    name: "Kernels\(isa)", dependencies: ["CVector", "CKernels"], path: "Kernels/\(isa)",
+    swiftSettings: embedded + [.unsafeFlags(["-Ounchecked"] + flags.flatMap { ["-Xcc", $0] })])
+}
+
+#if arch(arm64)
+  let kernelTargets = [
+    kernels("Baseline"), kernels("NEON"), kernels("NEONDotprod", "-march=armv8.2-a+dotprod"),
+  ]
+#else
+  let kernelTargets = [
+    kernels("Baseline"), kernels("AVX2", "-march=x86-64-v3"), kernels("AVX512", "-march=x86-64-v4"),
+    kernels("AVX512VNNI", "-march=x86-64-v4", "-mavx512vnni"),
+  ]
+#endif
+
+let package = Package(
+  name: "Runtime",
+  products: [
+    .library(name: "cnnrt", type: .dynamic, targets: ["ABI"]),
+    // The same library with the naive kernels in it, as the instruction set "reference". For tests; never shipped.
+    .library(name: "cnnrt-reference", type: .dynamic, targets: ["ABI", "KernelsReference"]),
+  ],
+  targets: [
+    .target(name: "CPlatform", path: "C/CPlatform"),
+    .target(name: "CVector", path: "C/CVector"),
+    .target(name: "CKernels", path: "C/CKernels"),
+    kernels("Reference"),
+    .target(name: "Bundle", dependencies: ["CPlatform"], path: "Bundle", swiftSettings: embedded),
+    .target(name: "Plan", dependencies: ["Bundle", "CKernels"], path: "Plan", swiftSettings: embedded),
+    .target(name: "Run", dependencies: ["Plan"], path: "Run", swiftSettings: embedded),
+    .target(name: "Training", dependencies: ["Plan", "Run"], path: "Training", swiftSettings: embedded),
+    .target(
+      name: "ABI", dependencies: ["Run", "Training"] + kernelTargets.map { .byName(name: $0.name) },
+      path: "ABI", swiftSettings: embedded,
+      linkerSettings: [
+        .linkedLibrary("z"),
+        .unsafeFlags([
+          "-enable-experimental-feature", "Embedded",
+          "-Xlinker", "--version-script=\(here)/cnnrt.map", "-Xlinker", "--gc-sections",
+          "-Xlinker", "-Bsymbolic", "-Xlinker", "-z", "-Xlinker", "defs",
+        ]),
+      ]),
+  ] + kernelTargets)

@@ -1,0 +1,3 @@
+import CCNNRT
+
+print(cnnrt_version())

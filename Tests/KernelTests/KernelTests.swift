@@ -1,0 +1,4 @@
+import CCNNRT
+import Testing
+
+@Test func versionOfKernelTests() { #expect(cnnrt_version() == 10000) }

@@ -1,0 +1,4 @@
+import CCNNRT
+import Testing
+
+@Test func versionOfToolTests() { #expect(cnnrt_version() == 10000) }
