@@ -23,8 +23,10 @@ let package = Package(
   targets: [
     .systemLibrary(name: "CCNNRT", path: "Include"),
     .systemLibrary(name: "CZlib"),
-    // PNG and JPEG files to 8-bit pixels: C, because libjpeg reports errors by longjmp.
-    .target(name: "CImages", linkerSettings: [.linkedLibrary("png"), .linkedLibrary("jpeg")]),
+    // What cnn-infer needs of libc, which Embedded Swift cannot import.
+    .target(name: "CSystem"),
+    // PNG and JPEG files to 8-bit pixels: C, because libpng and libjpeg report errors by longjmp.
+    .target(name: "CImages", dependencies: ["CSystem"], linkerSettings: [.linkedLibrary("png"), .linkedLibrary("jpeg")]),
     .target(name: "CNNSupport", dependencies: ["CZlib"]),
     .target(name: "CNNRT", dependencies: runtime),
     .target(name: "CNNModel", dependencies: ["CCNNRT", "CZlib", "CNNSupport"]),
@@ -36,14 +38,14 @@ let package = Package(
     tool("cnn-inspect"),
     // The board's tool: Embedded Swift too, so that it needs no Swift runtime.
     .executableTarget(
-      name: "cnn-infer", dependencies: runtime + ["CImages"],
-      swiftSettings: [.enableExperimentalFeature("Embedded"), .unsafeFlags(["-wmo", "-parse-as-library"])],
-      linkerSettings: [.unsafeFlags(["-enable-experimental-feature", "Embedded"])]),
+      name: "cnn-infer", dependencies: runtime + ["CImages", "CSystem"],
+      swiftSettings: [.enableExperimentalFeature("Embedded"), .unsafeFlags(["-wmo", "-parse-as-library", "-Osize"])],
+      linkerSettings: [.unsafeFlags(["-enable-experimental-feature", "Embedded", "-Xlinker", "--gc-sections"])]),
     tests("KernelTests"),
     tests("RuntimeTests"),
     tests("TrainingTests"),
     tests("ModelTests"),
     tests("DataTests", "CNNData"),
     tests("QuantizeTests", "CNNQuantize", "CNNData"),
-    tests("ToolTests"),
+    tests("ToolTests", "CImages"),
   ])
