@@ -1,0 +1,22 @@
+import ArgumentParser
+import CNNSupport
+
+@main
+struct CNNInspect: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "cnn-inspect",
+    abstract: "Shows what is in a bundle: graph, shapes, sections, sizes, quantization, recipe, labels, metadata.",
+    discussion: "Every checksum is verified. A bundle that is damaged is named so, and the exit status is 1.")
+
+  @Argument(help: "The bundle.", completion: .file(extensions: ["cnn"]))
+  var bundle: String
+
+  @Flag(help: "Print JSON.")
+  var json = false
+
+  func run() throws {
+    let inspection = try Inspection(path: bundle)
+    print(json ? inspection.json : inspection.text)
+    if let error = inspection.error { throw CNNError(error) }
+  }
+}

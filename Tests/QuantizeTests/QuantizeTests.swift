@@ -1,4 +1,0 @@
-import CCNNRT
-import Testing
-
-@Test func versionOfQuantizeTests() { #expect(cnnrt_version() == 10000) }
