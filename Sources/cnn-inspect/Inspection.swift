@@ -176,16 +176,16 @@ extension Inspection.Attributes {
       self.init(window)
       self.ceilMode = ceilMode
       self.countIncludePad = countIncludePad
-    case .batchNormalization(let epsilon): self.epsilon = epsilon
-    case .gemm, .relu, .globalAveragePool, .globalMaxPool, .add, .flatten, .softmax: break
+    case .batchNormalization(let epsilon): self.init(epsilon: epsilon)
+    case .gemm, .relu, .globalAveragePool, .globalMaxPool, .add, .flatten, .softmax: self.init()
     }
   }
 
   private init(_ window: Window) {
-    kernelShape = [window.kernelHeight, window.kernelWidth]
-    strides = [window.strideY, window.strideX]
-    pads = [window.padTop, window.padLeft, window.padBottom, window.padRight]
-    dilations = [window.dilationY, window.dilationX]
+    self.init(
+      kernelShape: [window.kernelHeight, window.kernelWidth], strides: [window.strideY, window.strideX],
+      pads: [window.padTop, window.padLeft, window.padBottom, window.padRight],
+      dilations: [window.dilationY, window.dilationX])
   }
 }
 
