@@ -18,12 +18,14 @@ let embedded: [SwiftSetting] = [
 func kernels(_ isa: String, _ flags: String...) -> Target {
   .target(
     name: "Kernels\(isa)", dependencies: ["CVector", "CKernels"], path: "Kernels/\(isa)",
-    swiftSettings: embedded + [.unsafeFlags(["-Ounchecked"] + flags.flatMap { ["-Xcc", $0] })])
+    swiftSettings: embedded + [.unsafeFlags(["-Ounchecked"] + (["-Wno-psabi"] + flags).flatMap { ["-Xcc", $0] })],
+    linkerSettings: isa == "Reference" ? [.linkedLibrary("m")] : [])
 }
 
+// Every 64-bit Arm processor has NEON, so there is no Baseline beside it.
 #if arch(arm64)
   let kernelTargets = [
-    kernels("Baseline"), kernels("NEON"), kernels("NEONDotprod", "-march=armv8.2-a+dotprod"),
+    kernels("NEON"), kernels("NEONDotprod", "-march=armv8.2-a+dotprod"),
   ]
 #else
   let kernelTargets = [

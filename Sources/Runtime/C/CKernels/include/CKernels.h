@@ -5,13 +5,16 @@
 #include <stdint.h>
 
 /* Does share `part` of `parts` equal shares of a prepared call. The kernel itself decides how to cut its work (rows, blocks of
- * channels, images); the result does not depend on the cut. Allocates nothing. */
+ * channels, images); the result does not depend on the cut, and shares may run in any order or at once. Allocates nothing.
+ * Rules of arithmetic: Kernels/Reference, one operator per file, and Documentation/ARITHMETIC.md. */
 typedef void (*cnn_kernel)(const void *arguments, int32_t part, int32_t parts);
 
 /* A tensor in memory; distances in bytes. Channels lie in blocks of 16 (DESIGN.md, section 4): [N][C/16][H][W][16]; a tensor of rank 2
  * [N,C] is [N][C/16][1][1][16], so it is plain row-major, padded to 16. In the pixel layout (network inputs of at most 4 channels)
  * they lie side by side: [N][H][W][C]; `pixel` is then channels × element size and `block` is 0.
- * The lanes behind the last channel hold finite values of no meaning: zero weights meet them. */
+ * The lanes behind the last channel hold values of no meaning: no kernel lets them reach a real channel.
+ * Only cnn_conv.x, cnn_flatten.x and cnn_copy.view may have the pixel layout; every other view is in blocks. A tensor of at most 4 channels is
+ * turned from blocks into pixels by import_plain with equal types: plain = x.data, strides = { x.image, element size, x.row, x.pixel }. */
 typedef struct cnn_view {
   uint8_t *data;                    /* pixel (0,0) of block 0 of image 0: behind the halo */
   int64_t image, block, row;        /* from one to the next */
@@ -50,7 +53,8 @@ typedef struct cnn_conv {
   /* conv_u8_f32: y is float, Float(sum) * requantize.scale[channel], clamped to low … high: the last layer of a quantized network */
 } cnn_conv;
 
-/* Max and average pooling, global too. The window is clipped to the image (x has no halo that counts). */
+/* Max and average pooling, global too. The window is clipped to the image (x has no halo that counts); at least one of its elements must lie
+ * in the image. */
 typedef struct cnn_pool {
   cnn_view x, y;
   int32_t kernel_height, kernel_width, stride_y, stride_x, pad_top, pad_left, pad_bottom, pad_right, dilation_y, dilation_x;
@@ -91,7 +95,8 @@ typedef struct cnn_copy {
   uint8_t *plain;                   /* the caller's */
   int64_t strides[4];
   int32_t plain_is_f32, view_is_f32;
-  float scale; int32_t zero_point;  /* where they differ: q = clamp(roundTiesToEven(x / scale) + zero_point), x = Float(q − zero_point) * scale */
+  float scale; int32_t zero_point;  /* where they differ: q = Int32(roundTiesToEven(clamp(x / scale, −zero_point, 255 − zero_point))) + zero_point,
+                                       NaN becomes 0; x = Float(q − zero_point) * scale */
 } cnn_copy;
 
 typedef struct cnn_kernels {
@@ -107,7 +112,8 @@ typedef struct cnn_kernels {
   cnn_kernel export_plain;          /* cnn_copy: session → caller */
 } cnn_kernels;
 
-/* Each fills the table. Only those whose modules are linked for this processor family may be called. */
+/* Each fills the table. Only those whose modules are linked for this processor family may be called: the first four on x86-64,
+ * the NEON ones on aarch64 (where neon takes the place of baseline). */
 void cnn_kernels_baseline(cnn_kernels *out);
 void cnn_kernels_avx2(cnn_kernels *out);
 void cnn_kernels_avx512(cnn_kernels *out);

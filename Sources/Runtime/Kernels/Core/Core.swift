@@ -1,1 +1,0 @@
-func core() -> Int32 { 0 }
