@@ -1,4 +1,0 @@
-import CCNNRT
-import Testing
-
-@Test func versionOfDataTests() { #expect(cnnrt_version() == 10000) }
