@@ -94,6 +94,9 @@ public struct BundleReader {
         "has format version \(header.version_major).\(header.version_minor); this tool reads version \(CNNB_VERSION_MAJOR)",
         at: "header", advice: "use the tools of that version")
     }
+    guard header.flags & ~(CNNB_FLAG_QUANTIZED | CNNB_FLAG_MIXED) == 0,
+      header.reserved == (0, 0, 0, 0, 0) || header.version_minor > CNNB_VERSION_MINOR
+    else { throw CNNError("has unknown flags or reserved fields that are not 0", at: "header") }
     guard header.file_bytes == bytes.count else {
       throw CNNError(
         "has \(bytes.count) bytes but says \(header.file_bytes)", at: "header", advice: "copy the file again")
@@ -103,9 +106,9 @@ public struct BundleReader {
 
   private static func sections(of bytes: [UInt8], _ header: cnnb_header) throws(CNNError) -> [BundleSection] {
     let size = MemoryLayout<cnnb_section>.size
-    guard header.table_offset <= bytes.count,
-      Int(header.section_count) <= (bytes.count - Int(header.table_offset)) / size
-    else { throw CNNError("lies outside the file", at: "section table") }
+    guard header.table_offset <= bytes.count, header.table_offset % UInt64(bundleAlignment) == 0,
+      header.section_count <= 64, Int(header.section_count) <= (bytes.count - Int(header.table_offset)) / size
+    else { throw CNNError("lies outside the file, is not aligned or has more than 64 entries", at: "section table") }
     let range = Int(header.table_offset)..<Int(header.table_offset) + Int(header.section_count) * size
     guard Zlib.crc32(bytes[range]) == header.table_crc32 else {
       throw CNNError("is damaged: its checksum is wrong", at: "section table", advice: "copy the file again")
@@ -119,7 +122,18 @@ public struct BundleReader {
       }
       sections.append(section)
     }
+    try checkOverlap(sections, tableOffset: range.lowerBound)
     return sections
+  }
+
+  private static func checkOverlap(_ sections: [BundleSection], tableOffset: Int) throws(CNNError) {
+    var end = MemoryLayout<cnnb_header>.size
+    for section in sections.sorted(by: { $0.offset < $1.offset }) {
+      guard section.offset >= end, section.offset + section.storedBytes <= tableOffset else {
+        throw CNNError("overlaps another part of the file", at: "section \(section.name)")
+      }
+      end = section.offset + section.storedBytes
+    }
   }
 }
 
@@ -133,6 +147,9 @@ extension BundleSection {
     kind = SectionKind(rawValue: record.kind)
     rawKind = record.kind
     let place = "section \(kind?.name ?? String(record.kind))"
+    guard record.flags & ~CNNB_SECTION_REQUIRED == 0, record.reserved == (0, 0, 0, 0, 0, 0) else {
+      throw CNNError("has unknown flags or reserved fields that are not 0", at: place)
+    }
     guard kind != nil || record.flags & CNNB_SECTION_REQUIRED == 0 else {
       throw CNNError("is of a kind that this tool does not know", at: place, advice: "use a newer version of the tools")
     }
@@ -212,6 +229,7 @@ private func decodeStrings(_ bytes: [UInt8]) throws(CNNError) -> [String] {
   let offsets = try reader.read(UInt32.self, count: Int(header.count))
   let text = Array(try reader.readBytes(Int(header.byte_count)))
   try reader.checkEnd()
+  guard text.last == 0 || text.isEmpty && offsets.isEmpty else { throw CNNError("its strings do not end with NUL") }
   var strings: [String] = []
   for offset in offsets { strings.append(try string(offset, in: text)) }
   return strings

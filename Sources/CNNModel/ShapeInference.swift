@@ -54,7 +54,11 @@ extension OperatorKind {
       return x
     case .maxPool(let window, let ceilMode), .averagePool(let window, _, let ceilMode):
       _ = try shape(0, "x", rank: 4)
-      return [x[0], x[1]] + (try window.outputSize(of: x, ceilMode: ceilMode))
+      let size = try window.outputSize(of: x, ceilMode: ceilMode)
+      guard max(window.padTop, window.padBottom) <= (window.kernelHeight - 1) * window.dilationY,
+        max(window.padLeft, window.padRight) <= (window.kernelWidth - 1) * window.dilationX
+      else { throw CNNError("\(self.name) has padding as large as its window", advice: "use less padding") }
+      return [x[0], x[1]] + size
     case .globalAveragePool, .globalMaxPool:
       _ = try shape(0, "x", rank: 4)
       return [x[0], x[1], 1, 1]

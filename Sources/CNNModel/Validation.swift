@@ -136,8 +136,8 @@ extension Graph {
     guard let values = weights.int8s, bias == nil || bias?.data?.int32s != nil,
       y.type == .uint8 || y.type == .float32
     else { throw CNNError("uint8 layers need int8 weights, an int32 bias, and a uint8 or float32 output") }
-    guard let scales = weight.quantization, scales.zeroPoint == 0, scales.scales.count == 1 || scales.axis == 0 else {
-      throw CNNError("int8 weights need zero point 0 and one scale, or one per output channel")
+    guard let scales = weight.quantization, scales.axis == 0, scales.scales.count == weight.shape[0] else {
+      throw CNNError("int8 weights need one scale per output channel")
     }
     try checkSums(values, outputChannels: weight.shape[0], bias: bias?.data?.int32s)
     for scale in scales.scales {
@@ -190,6 +190,9 @@ extension Tensor {
     }
     if let data, data.count != count {
       throw CNNError("has \(data.count) elements, but its shape \(text(shape)) needs \(count)")
+    }
+    guard isConstant || shape.first == 1 else {
+      throw CNNError("has the shape \(text(shape)), but the batch size in a bundle is 1")
     }
     guard let quantization else {
       guard isConstant || type == .float32 else { throw CNNError("is an activation of \(type) without quantization") }

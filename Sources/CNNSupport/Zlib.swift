@@ -18,9 +18,10 @@ public enum Zlib {
     // deflate cannot do better than 1032 : 1, so a small stream cannot make us allocate much.
     guard rawBytes >= 0, rawBytes / 1032 <= stream.count else { return nil }
     var whole = false
-    let bytes = [UInt8](unsafeUninitializedCapacity: max(rawBytes, 1)) { buffer, count in
+    // Room for one byte more shows that there is none; it also spares zlib's special case for no room at all.
+    let bytes = [UInt8](unsafeUninitializedCapacity: rawBytes + 1) { buffer, count in
       stream.withUnsafeBufferPointer { stream in
-        var size = uLong(rawBytes)
+        var size = uLong(rawBytes + 1)
         var read = uLong(stream.count)
         let status = uncompress2(buffer.baseAddress!, &size, stream.baseAddress, &read)
         whole = status == Z_OK && size == uLong(rawBytes) && read == uLong(stream.count)

@@ -9,15 +9,16 @@ struct RandomGraphs {
 
   mutating func pick<T>(_ values: [T]) -> T { values[random.below(values.count)] }
 
-  mutating func window(fitting height: Int, _ width: Int) -> Window {
+  mutating func window(fitting height: Int, _ width: Int, pool: Bool = false) -> Window {
     while true {
       let window = Window(
         kernelHeight: 1 + random.below(4), kernelWidth: 1 + random.below(4),
         strideY: 1 + random.below(2), strideX: 1 + random.below(2),
         padTop: random.below(2), padLeft: random.below(2), padBottom: random.below(2), padRight: random.below(2),
         dilationY: 1 + random.below(2), dilationX: 1 + random.below(2))
-      let sizes = try? window.outputSize(of: [1, 1, height, width], ceilMode: false)
-      if sizes != nil { return window }
+      let kind: OperatorKind = pool ? .maxPool(window) : .conv(window)
+      let weight = [1, 1, window.kernelHeight, window.kernelWidth]
+      if (try? kind.outputShape([[1, 1, height, width], weight])) != nil { return window }
     }
   }
 
@@ -45,8 +46,7 @@ struct RandomGraphs {
     graph.tensors[x] = activation(&self, [1, channels] + size)
     func weight(_ self: inout RandomGraphs, _ name: String, _ shape: [Int], bias: Bool) -> [String] {
       let count = shape.reduce(1, *)
-      let perChannel = self.random.below(2) == 0
-      let scales = (0..<(perChannel ? shape[0] : 1)).map { _ in self.scale() }
+      let scales = (0..<shape[0]).map { _ in self.scale() }
       graph.tensors[name + ".weight"] = Tensor(
         quantized ? self.int8s(count) : self.floats(count), shape: shape,
         quantization: quantized ? .init(scales: scales) : nil)
@@ -77,9 +77,11 @@ struct RandomGraphs {
         channels = outputs
       case 2: try append(&self, .relu, [x], keeps: true)
       case 3:
-        try append(&self, .maxPool(window(fitting: size[0], size[1]), ceilMode: random.below(2) == 0), [x], keeps: true)
+        try append(
+          &self, .maxPool(window(fitting: size[0], size[1], pool: true), ceilMode: random.below(2) == 0), [x],
+          keeps: true)
       case 4:
-        let window = window(fitting: size[0], size[1])
+        let window = window(fitting: size[0], size[1], pool: true)
         try append(
           &self, .averagePool(window, countIncludePad: random.below(2) == 0, ceilMode: random.below(2) == 0), [x])
       case 5: try append(&self, .add, [x, x])
