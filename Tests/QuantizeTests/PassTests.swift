@@ -92,3 +92,28 @@ import Testing
     #expect(graph.tensors.count == 4)
   }
 }
+
+/// The passes change how a network computes, not what.
+@Suite struct PassResultTests {
+  @Test(arguments: 0..<6) func sameResults(seed: UInt64) throws {
+    let before =
+      seed % 2 == 0
+      ? try RandomGraph.chain(seed: seed, channels: [3, 5, 4]) : try RandomGraph.residual(seed: seed, channels: 3)
+    var generator = SeededGenerator(seed: 100 + seed)
+    let input = generator.normals(before.tensors["input"]!.count)
+    let expected = NaiveNetwork(before, input: input)
+    var graph = before
+    for pass in Pass.forInference + [.batchNormalizationToConv] {
+      #expect(
+        pass.rewrite(&graph) > 0 || pass.name == "remove-unused" || seed % 2 != 0 || pass.name.hasSuffix("to-conv"))
+      try graph.validate()
+      let found = NaiveNetwork(graph, input: input)
+      // The logits, before the softmax levels out differences.
+      let logits = (before.operators.last!.inputs[0], graph.operators.last!.inputs[0])
+      let largest = expected.real(logits.0).map { abs($0) }.max()!
+      for (a, b) in zip(expected.real(logits.0), found.real(logits.1)) {
+        #expect(abs(a - b) <= 1e-5 * largest, "\(pass.name)")
+      }
+    }
+  }
+}

@@ -96,4 +96,18 @@ public struct Histogram: Sendable {
     }
     return sum / Double(finite)
   }
+
+  /// The share of the finite values that `quantization` cuts off, to the width of a bin.
+  public func clippedShare(of quantization: AffineQuantization) -> Double {
+    let finite = count - notFinite
+    guard finite > 0 else { return 0 }
+    let range = quantization.range
+    var clipped: UInt64 = 0
+    for bin in 0..<Self.bins {
+      let middle = (Double(bin) + 0.5) * Double(width)
+      if middle > range.upperBound { clipped += positive[bin] }
+      if -middle < range.lowerBound { clipped += negative[bin] }
+    }
+    return Double(clipped) / Double(finite)
+  }
 }
