@@ -1,3 +1,4 @@
+import CNNSupport
 import CZlib
 import Glibc
 
@@ -6,12 +7,10 @@ struct CompressedFile: ~Copyable {
   let path: String
   private let file: gzFile
 
-  init(path: String) throws(DataError) {
+  init(path: String) throws(CNNError) {
     // gzip or plain: zlib looks at the first bytes and passes plain ones through.
-    errno = 0
-    guard let file = gzopen(path, "rb") else {
-      throw DataError("\(path): cannot be opened: \(errno == 0 ? "out of memory" : String(cString: strerror(errno)))")
-    }
+    errno = ENOMEM
+    guard let file = gzopen(path, "rb") else { throw .system("cannot be opened", at: path) }
     self.path = path
     self.file = file
     gzbuffer(file, 1 << 17)
@@ -21,7 +20,7 @@ struct CompressedFile: ~Copyable {
 
   /// The next bytes, `count` of them or as many as there are. Memory grows with what the file really holds, so that a
   /// header's lie about its size costs nothing.
-  func read(upTo count: Int) throws(DataError) -> [UInt8] {
+  func read(upTo count: Int) throws(CNNError) -> [UInt8] {
     var bytes: [UInt8] = []
     while bytes.count < count {
       let chunk = try readChunk(min(count - bytes.count, 1 << 22))
@@ -31,21 +30,17 @@ struct CompressedFile: ~Copyable {
     return bytes
   }
 
-  private func readChunk(_ count: Int) throws(DataError) -> [UInt8] {
-    var result: Int32 = 0
+  private func readChunk(_ count: Int) throws(CNNError) -> [UInt8] {
     let chunk = [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
-      result = gzread(file, buffer.baseAddress, UInt32(count))
-      initialized = max(0, Int(result))
+      initialized = max(0, Int(gzread(file, buffer.baseAddress, UInt32(count))))
     }
     var status: Int32 = Z_OK
-    let message = gzerror(file, &status)
+    let message = gzerror(file, &status).map { String(cString: $0) } ?? ""
     switch status {
     case Z_OK, Z_STREAM_END: return chunk
-    case Z_BUF_ERROR: throw DataError("\(path): the gzip stream ends too early: the file is cut short, fetch it again")
-    case Z_ERRNO: throw DataError("\(path): cannot be read: \(String(cString: strerror(errno)))")
-    default:
-      throw DataError(
-        "\(path): the gzip stream is damaged (\(message.map { String(cString: $0) } ?? "")): fetch it again")
+    case Z_ERRNO: throw .system("cannot be read", at: path)
+    case Z_BUF_ERROR: throw CNNError("the gzip stream ends too early", at: path, advice: "fetch the file again")
+    default: throw CNNError("the gzip stream is damaged (\(message))", at: path, advice: "fetch the file again")
     }
   }
 }

@@ -1,3 +1,4 @@
+import CNNSupport
 import Glibc
 
 /// Where labelled images come from. One conformance per format; `dataSource(_:)` chooses.
@@ -8,9 +9,9 @@ public protocol DataSource: Sendable {
   /// What the user called it.
   var name: String { get }
   /// The images to learn from; a validation split is taken from these.
-  func loadTraining() throws(DataError) -> Dataset
+  func loadTraining() throws(CNNError) -> Dataset
   /// The images that are only for the report.
-  func loadTest() throws(DataError) -> Dataset
+  func loadTest() throws(CNNError) -> Dataset
 }
 
 /// The folder that Debian's package dataset-fashion-mnist installs.
@@ -18,20 +19,21 @@ public let fashionMNISTFolder = "/usr/share/datasets/fashion-mnist"
 
 /// The source that `name` means: `fashion-mnist`, or the path of a folder. (A folder of that name in the working
 /// directory is `./fashion-mnist`.)
-public func dataSource(_ name: String) throws(DataError) -> any DataSource {
+public func dataSource(_ name: String) throws(CNNError) -> any DataSource {
   if name == "fashion-mnist" {
     guard isFolder(fashionMNISTFolder) else {
-      throw DataError(
-        "fashion-mnist: there is no \(fashionMNISTFolder); install it (apt install dataset-fashion-mnist), or give the "
-          + "path of a folder with the four files")
+      throw CNNError(
+        "there is no \(fashionMNISTFolder)", at: name,
+        advice: "apt install dataset-fashion-mnist, or give the path of a folder with its files")
     }
     return IDXFolder(name: name, path: fashionMNISTFolder)
   }
   guard isFolder(name) else {
-    throw DataError("\(name): there is no such folder; give the path of a folder with data, or fashion-mnist")
+    throw CNNError("no such folder", at: name, advice: "give the path of a folder with data, or fashion-mnist")
   }
   guard IDXFolder.looksLikeOne(name) else {
-    throw DataError("\(name): no data in a known format: expected \(IDXFolder.trainingImages[0]) (IDX, plain or .gz)")
+    throw CNNError(
+      "holds no data in a known format", at: name, advice: "expected is \(IDXFolder.trainingImages[0]), plain or .gz")
   }
   return IDXFolder(name: name, path: name)
 }

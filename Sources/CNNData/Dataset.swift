@@ -1,3 +1,4 @@
+import CNNSupport
 import CZlib
 
 /// Labelled images of one size, in memory.
@@ -12,20 +13,21 @@ public struct Dataset: Sendable {
   /// 8-bit pixels, [count, channels, height, width].
   public let pixels: [UInt8]
 
-  /// - Throws: a `DataError`, beginning with `origin`, if there are no images, or pixels, labels and names do not fit.
+  /// - Parameter origin: where the images come from, for errors.
+  /// - Throws: `CNNError` if there are no images, or pixels, labels and names do not fit.
   public init(
     channels: Int, height: Int, width: Int, classNames: [String], labels: [Int32], pixels: [UInt8], origin: String
-  ) throws(DataError) {
+  ) throws(CNNError) {
     guard channels > 0, height > 0, width > 0, !labels.isEmpty else {
-      throw DataError("\(origin): has no images, or images without pixels")
+      throw CNNError("has no images, or images without pixels", at: origin)
     }
     let imageBytes = channels * height * width
     guard pixels.count % imageBytes == 0, pixels.count / imageBytes == labels.count else {
-      throw DataError(
-        "\(origin): \(pixels.count) bytes of \(channels)×\(height)×\(width) images do not fit \(labels.count) labels")
+      throw CNNError(
+        "\(pixels.count) bytes of \(channels)×\(height)×\(width) images do not fit \(labels.count) labels", at: origin)
     }
     if let index = labels.firstIndex(where: { !classNames.indices.contains(Int($0)) }) {
-      throw DataError("\(origin): image \(index) has label \(labels[index]), but there are \(classNames.count) classes")
+      throw CNNError("image \(index) has label \(labels[index]), but there are \(classNames.count) classes", at: origin)
     }
     (self.channels, self.height, self.width) = (channels, height, width)
     (self.classNames, self.labels, self.pixels) = (classNames, labels, pixels)

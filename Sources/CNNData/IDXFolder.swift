@@ -1,3 +1,4 @@
+import CNNSupport
 import Glibc
 
 /// A folder in MNIST's form: four IDX files, plain or gzipped.
@@ -7,11 +8,11 @@ public struct IDXFolder: DataSource {
 
   public init(name: String, path: String) { (self.name, self.path) = (name, path) }
 
-  public func loadTraining() throws(DataError) -> Dataset {
+  public func loadTraining() throws(CNNError) -> Dataset {
     try load(images: Self.trainingImages, labels: Self.trainingLabels)
   }
 
-  public func loadTest() throws(DataError) -> Dataset {
+  public func loadTest() throws(CNNError) -> Dataset {
     try load(images: Self.testImages, labels: Self.testLabels)
   }
 
@@ -28,18 +29,18 @@ public struct IDXFolder: DataSource {
     return paths.first { access($0, F_OK) == 0 }
   }
 
-  private func load(images imageNames: [String], labels labelNames: [String]) throws(DataError) -> Dataset {
+  private func load(images imageNames: [String], labels labelNames: [String]) throws(CNNError) -> Dataset {
     let images = try open(imageNames)
     let labels = try open(labelNames)
-    let origin = "\(name) (\(imageNames[0]))"
+    let origin = "\(path)/\(imageNames[0])"
     guard labels.shape.count == 1 else {
-      throw DataError("\(name) (\(labelNames[0])): has rank \(labels.shape.count); labels have rank 1")
+      throw CNNError("has rank \(labels.shape.count); labels have rank 1", at: "\(path)/\(labelNames[0])")
     }
     guard images.shape.count >= 3 else {
-      throw DataError("\(origin): has rank \(images.shape.count); images have rank 3 (N, H, W) or 4 (N, C, H, W)")
+      throw CNNError("has rank \(images.shape.count); images have rank 3 (N, H, W) or 4 (N, C, H, W)", at: origin)
     }
     guard images.shape[0] == labels.shape[0] else {
-      throw DataError("\(origin): \(images.shape[0]) images, but \(labels.shape[0]) labels in \(labelNames[0])")
+      throw CNNError("\(images.shape[0]) images, but \(labels.shape[0]) labels in \(labelNames[0])", at: origin)
     }
     return try Dataset(
       channels: images.shape.count == 4 ? images.shape[1] : 1, height: images.shape[images.shape.count - 2],
@@ -47,9 +48,9 @@ public struct IDXFolder: DataSource {
       labels: labels.bytes.map(Int32.init), pixels: images.bytes, origin: origin)
   }
 
-  private func open(_ names: [String]) throws(DataError) -> IDXFile {
+  private func open(_ names: [String]) throws(CNNError) -> IDXFile {
     guard let file = Self.find(names, in: path) else {
-      throw DataError("\(path): \(names[0]) is missing (it may be gzipped, with .gz behind its name)")
+      throw CNNError("\(names[0]) is missing (it may be gzipped, with .gz behind its name)", at: path)
     }
     return try IDXFile(path: file)
   }

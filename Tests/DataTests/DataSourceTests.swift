@@ -1,4 +1,5 @@
 import CNNData
+import CNNSupport
 import Foundation
 import Testing
 
@@ -40,7 +41,7 @@ import Testing
     #expect(data.classNames[9] == "Ankle boot")
     #expect(data.classNames[0] == "T-shirt/top")
     let tooLarge = try dataSource(write(name, images: [1, 2, 2], labels: [10]))
-    let error = try #require(throws: DataError.self) { try tooLarge.loadTraining() }
+    let error = try #require(throws: CNNError.self) { try tooLarge.loadTraining() }
     #expect(error.description.contains("image 0 has label 10, but there are 10 classes"))
   }
 
@@ -48,7 +49,7 @@ import Testing
     let path = try write("half", images: [2, 2, 2], labels: [1, 2])
     let source = try dataSource(path)
     #expect(try source.loadTraining().count == 2)
-    let error = try #require(throws: DataError.self) { try source.loadTest() }
+    let error = try #require(throws: CNNError.self) { try source.loadTest() }
     #expect(
       error.description == "\(path): t10k-images-idx3-ubyte is missing (it may be gzipped, with .gz behind its name)")
   }
@@ -62,7 +63,7 @@ import Testing
   @Test func foldersThatDoNotFitAreRefused() throws {
     func error(_ images: [Int], _ labels: [UInt8]) throws -> String {
       let source = try dataSource(write("bad", images: images, labels: labels))
-      return try #require(throws: DataError.self) { try source.loadTraining() }.description
+      return try #require(throws: CNNError.self) { try source.loadTraining() }.description
     }
     #expect(try error([2, 4, 4], [1]).contains("2 images, but 1 labels"))
     #expect(try error([2, 4], [1, 2]).contains("has rank 2"))
@@ -71,9 +72,9 @@ import Testing
   }
 
   @Test func namesThatMeanNothingAreRefused() throws {
-    let missing = try #require(throws: DataError.self) { try dataSource("\(folder.path)/nowhere") }
+    let missing = try #require(throws: CNNError.self) { try dataSource("\(folder.path)/nowhere") }
     #expect(missing.description.contains("no such folder"))
-    let empty = try #require(throws: DataError.self) { try dataSource(folder.path) }
+    let empty = try #require(throws: CNNError.self) { try dataSource(folder.path) }
     #expect(empty.description.contains("no data in a known format"))
   }
 

@@ -1,4 +1,5 @@
 import CNNData
+import CNNSupport
 import Testing
 
 @Suite struct DatasetTests {

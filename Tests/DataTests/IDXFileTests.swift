@@ -1,4 +1,5 @@
 import CNNData
+import CNNSupport
 import Foundation
 import Testing
 
@@ -9,15 +10,15 @@ import Testing
   /// The error that reading these bytes gives; it must name the file.
   func error(_ bytes: [UInt8], limit: Int = IDXFile.defaultLimit) throws -> String {
     let path = try folder.write("file", bytes)
-    let error = try #require(throws: DataError.self) { try IDXFile(path: path, limit: limit) }
+    let error = try #require(throws: CNNError.self) { try IDXFile(path: path, limit: limit) }
     #expect(error.description.hasPrefix(path))
     return error.description
   }
 
   @Test func plainAndGzippedAreReadAlike() throws {
-    var generator = SplitMix(state: 1)
+    var random = Random(seed: 1)
     for shape in [[7], [3, 5], [2, 3, 4], [2, 3, 4, 5], [0, 28, 28], [5000, 1000]] {
-      let elements = generator.bytes(shape.reduce(1, *))
+      let elements = random.bytes(shape.reduce(1, *))
       let plain = try IDXFile(path: folder.write("plain", idx(shape, elements)))
       let packed = try IDXFile(path: folder.write("packed.gz", gzip(idx(shape, elements))))
       #expect(plain.shape == shape)
@@ -28,8 +29,8 @@ import Testing
   }
 
   @Test func everyTruncationIsNoticed() throws {
-    var generator = SplitMix(state: 2)
-    let plain = idx([3, 4], generator.bytes(12))
+    var random = Random(seed: 2)
+    let plain = idx([3, 4], random.bytes(12))
     for count in 0..<plain.count { _ = try error(Array(plain.prefix(count))) }
     let packed = try gzip(plain)
     for count in 0..<packed.count { _ = try error(Array(packed.prefix(count))) }
@@ -68,18 +69,18 @@ import Testing
 
   @Test func whatCannotBeOpenedIsSaid() throws {
     let missing = "\(folder.path)/missing"
-    let error = try #require(throws: DataError.self) { try IDXFile(path: missing) }
+    let error = try #require(throws: CNNError.self) { try IDXFile(path: missing) }
     #expect(error.description == "\(missing): cannot be opened: No such file or directory")
-    let directory = try #require(throws: DataError.self) { try IDXFile(path: folder.path) }
+    let directory = try #require(throws: CNNError.self) { try IDXFile(path: folder.path) }
     #expect(directory.description == "\(folder.path): cannot be read: Is a directory")
   }
 
   @Test func anyBytesGiveAnErrorOrAnArray() throws {
-    var generator = SplitMix(state: 4)
+    var random = Random(seed: 4)
     for _ in 0..<500 {
       // Half of them begin like IDX, so that the sizes are reached.
-      let start: [UInt8] = generator.next() % 2 == 0 ? [] : [0, 0, 8, UInt8(generator.next() % 6)]
-      let path = try folder.write("any", start + generator.bytes(Int(generator.next() % 40)))
+      let start: [UInt8] = random.next() % 2 == 0 ? [] : [0, 0, 8, UInt8(random.next() % 6)]
+      let path = try folder.write("any", start + random.bytes(Int(random.next() % 40)))
       if let file = try? IDXFile(path: path, limit: 1 << 20) { #expect(file.bytes.count == file.shape.reduce(1, *)) }
     }
   }

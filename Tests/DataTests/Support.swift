@@ -1,4 +1,5 @@
 import CNNData
+import CNNSupport
 import Foundation
 
 /// A folder that goes away with its last reference.
@@ -34,31 +35,14 @@ func gzip(_ bytes: [UInt8]) throws -> [UInt8] {
   return try [UInt8](Data(contentsOf: URL(filePath: "\(folder.path)/bytes.gz")))
 }
 
-/// SplitMix64 (Steele, Lea, Flood 2014).
-struct SplitMix: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
-    return z ^ z >> 31
-  }
-
+extension Random {
   mutating func bytes(_ count: Int) -> [UInt8] { (0..<count).map { _ in UInt8(truncatingIfNeeded: next()) } }
 }
 
-/// A generator that always says the same.
-struct Constant: RandomNumberGenerator {
-  let value: UInt64
-  func next() -> UInt64 { value }
-}
-
 func randomDataset(count: Int, channels: Int, height: Int, width: Int, seed: UInt64) throws -> Dataset {
-  var generator = SplitMix(state: seed)
+  var random = Random(seed: seed)
   return try Dataset(
     channels: channels, height: height, width: width, classNames: ["a", "b", "c"],
-    labels: (0..<count).map { _ in Int32(generator.next() % 3) },
-    pixels: generator.bytes(count * channels * height * width), origin: "random")
+    labels: (0..<count).map { _ in Int32(random.next() % 3) },
+    pixels: random.bytes(count * channels * height * width), origin: "random")
 }

@@ -1,0 +1,21 @@
+import CNNSupport
+
+/// The numbers of a data set's images, parted into those that are learnt from and those that judge the learning.
+public struct Split: Equatable, Sendable {
+  /// Both ascending.
+  public let training, validation: [Int]
+
+  /// - Parameters:
+  ///   - count: images in the data set.
+  ///   - validation: how many of them are set aside, at random; 0 for none.
+  public init(count: Int, validation: Int, using random: inout Random) throws(CNNError) {
+    guard 0..<count ~= validation else {
+      throw CNNError(
+        "\(validation) of \(count) images cannot be set aside", at: "validation split",
+        advice: "leave at least one to learn from")
+    }
+    let order = random.permutation(count)
+    self.validation = order.prefix(validation).sorted()
+    training = order.dropFirst(validation).sorted()
+  }
+}
