@@ -5,9 +5,21 @@ import PackageDescription
 let runtime: [Target.Dependency] = ["CCNNRT", .product(name: "cnnrt", package: "Runtime")]
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
+/// For Tools/install: the tools find the library and the Swift runtime beside them, wherever the tree is moved.
+let installed: [LinkerSetting] =
+  Context.environment["CNNRT_SONAME"] == nil
+  ? []
+  : [
+    .unsafeFlags([
+      "-no-toolchain-stdlib-rpath", "-Xlinker", "-rpath=$ORIGIN/../lib", "-Xlinker", "-rpath=$ORIGIN/../lib/cnnrt",
+    ])
+  ]
+
 /// A command-line tool: flags in, library call, report out.
 func tool(_ name: String, _ dependencies: Target.Dependency...) -> Target {
-  .executableTarget(name: name, dependencies: runtime + [arguments, "CNNSupport", "CNNRT", "CNNModel"] + dependencies)
+  .executableTarget(
+    name: name, dependencies: runtime + [arguments, "CNNSupport", "CNNRT", "CNNModel"] + dependencies,
+    linkerSettings: installed)
 }
 
 func tests(_ name: String, _ dependencies: Target.Dependency...) -> Target {
@@ -26,7 +38,8 @@ let package = Package(
     // What cnn-infer needs of libc, which Embedded Swift cannot import.
     .target(name: "CSystem"),
     // PNG and JPEG files to 8-bit pixels: C, because libpng and libjpeg report errors by longjmp.
-    .target(name: "CImages", dependencies: ["CSystem"], linkerSettings: [.linkedLibrary("png"), .linkedLibrary("jpeg")]),
+    .target(
+      name: "CImages", dependencies: ["CSystem"], linkerSettings: [.linkedLibrary("png"), .linkedLibrary("jpeg")]),
     .target(name: "CNNSupport", dependencies: ["CZlib"]),
     .target(name: "CNNRT", dependencies: runtime),
     .target(name: "CNNModel", dependencies: ["CCNNRT", "CZlib", "CNNSupport"]),
@@ -40,7 +53,8 @@ let package = Package(
     .executableTarget(
       name: "cnn-infer", dependencies: runtime + ["CImages", "CSystem"],
       swiftSettings: [.enableExperimentalFeature("Embedded"), .unsafeFlags(["-wmo", "-parse-as-library", "-Osize"])],
-      linkerSettings: [.unsafeFlags(["-enable-experimental-feature", "Embedded", "-Xlinker", "--gc-sections"])]),
+      linkerSettings: [.unsafeFlags(["-enable-experimental-feature", "Embedded", "-Xlinker", "--gc-sections"])]
+        + installed),
     tests("KernelTests"),
     tests("RuntimeTests"),
     tests("TrainingTests"),

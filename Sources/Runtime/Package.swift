@@ -34,6 +34,10 @@ func kernels(_ isa: String, _ flags: String...) -> Target {
   ]
 #endif
 
+/// The installed library's soname. Not in an ordinary build: SwiftPM makes only libcnnrt.so, and the tools and tests that are
+/// linked with it would look for libcnnrt.so.1. Tools/install sets this and makes the links.
+let soname = Context.environment["CNNRT_SONAME"].map { ["-Xlinker", "-soname", "-Xlinker", $0] } ?? []
+
 let package = Package(
   name: "Runtime",
   products: [
@@ -55,10 +59,11 @@ let package = Package(
       path: "ABI", swiftSettings: embedded,
       linkerSettings: [
         .linkedLibrary("z"),
-        .unsafeFlags([
-          "-enable-experimental-feature", "Embedded",
-          "-Xlinker", "--version-script=\(here)/cnnrt.map", "-Xlinker", "--gc-sections",
-          "-Xlinker", "-Bsymbolic", "-Xlinker", "-z", "-Xlinker", "defs",
-        ]),
+        .unsafeFlags(
+          [
+            "-enable-experimental-feature", "Embedded",
+            "-Xlinker", "--version-script=\(here)/cnnrt.map", "-Xlinker", "--gc-sections",
+            "-Xlinker", "-Bsymbolic", "-Xlinker", "-z", "-Xlinker", "defs",
+          ] + soname),
       ]),
   ] + kernelTargets)
