@@ -102,7 +102,8 @@ typedef struct cnnrt_model_options {
   uint32_t flags;           /* CNNRT_MODEL_… */
   uint32_t reserved;        /* 0 */
   const char *isa;          /* instruction set, or NULL for cnnrt_isa(). The same int8 results on each. */
-  uint64_t max_memory;      /* bytes the model may allocate (0: 2 GiB), checked before it is allocated */
+  uint64_t max_memory;      /* bytes the model, and each of its sessions, may allocate (0: 2 GiB), checked before they are allocated */
+  uint64_t max_work;        /* operations (multiply-adds, elements) of a run per image (0: 10^12, some seconds) */
 } cnnrt_model_options;
 
 /* Opens a bundle. options may be NULL. Stored sections are mapped and used in place; deflated ones are inflated into memory of the

@@ -1,0 +1,49 @@
+import Bundle
+import CCNNRT
+import CKernels
+import CPlatform
+
+/// An open model (`cnnrt_model`): the checked bundle and the kernels that run it. Immutable, shared by threads.
+public struct Network {
+  public var model = Model()
+  public private(set) var isa = InstructionSet.baseline
+  public private(set) var kernels = cnn_kernels()
+  public private(set) var limits = Limits(memory: 0, work: 0)
+  private var memory: UnsafeMutableRawPointer?
+  private var placedBytes = 0
+
+  public init() {}
+
+  /// Loads the model, whose source is open. On failure, `close` frees what there is.
+  public mutating func load(_ isa: InstructionSet, _ limits: Limits) throws(Failure) {
+    self.isa = isa
+    self.limits = limits
+    kernels = isa.kernels
+    try model.load(limits: limits)
+    var counter = Arena(nil)
+    place(&counter)
+    memory = try allocateMemory(counter.used, limit: limits.memory - model.memoryBytes)
+    var arena = Arena(memory)
+    place(&arena)
+    placedBytes = arena.used
+  }
+
+  private mutating func place(_ arena: inout Arena) {
+    _ = arena.take(Network.self, 1)
+  }
+
+  /// The network in memory of its own, freed by `close`.
+  public func boxed() -> UnsafeMutablePointer<Network> {
+    let box = memory!.assumingMemoryBound(to: Network.self)
+    box.initialize(to: self)
+    return box
+  }
+
+  public mutating func close() {
+    model.close()
+    cp_free(memory)
+    memory = nil
+  }
+
+  public var memoryBytes: Int { model.memoryBytes + placedBytes }
+}
