@@ -8,7 +8,8 @@ let embedded: [SwiftSetting] = [
   .enableExperimentalFeature("Embedded"),
   .enableExperimentalFeature("Extern"),
   .unsafeFlags([
-    "-wmo", "-O", "-no-allocations", "-I", "\(here)/../../Include", "-Xcc", "-ffp-contract=off",
+    "-wmo", "-Osize", "-no-allocations", "-Xfrontend", "-function-sections", "-I", "\(here)/../../Include", "-Xcc",
+    "-ffp-contract=off",
   ]),
 ]
 
