@@ -40,12 +40,13 @@ public struct BundleReader {
       if let section = try contents(.recipe) { graph.recipe = try section.reading(.recipe, decodeRecipe) }
       if let section = try contents(.labels) { graph.labels = try section.reading(.labels, decodeStrings) }
       if let section = try contents(.metadata) { graph.metadata = try section.reading(.metadata, decodeMetadata) }
+      graph.trainingState = try contents(.training)
+      try graph.validate()
       if let section = try contents(.selfTest) {
         let network = graph
         graph.selfTest = try section.reading(.selfTest) { bytes throws(CNNError) in try decodeSelfTest(bytes, network) }
+        try graph.checkSelfTest()
       }
-      graph.trainingState = try contents(.training)
-      try graph.validate()
       guard graph.flags == flags else {
         throw CNNError("the flags in the header are not those of the graph", at: "header")
       }

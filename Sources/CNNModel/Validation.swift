@@ -161,7 +161,7 @@ extension Graph {
 
   // MARK: The rest
 
-  private func checkSelfTest() throws(CNNError) {
+  func checkSelfTest() throws(CNNError) {
     guard let selfTest else { return }
     func check(_ data: [TensorData], _ names: [String]) throws(CNNError) {
       guard data.count == names.count else {
