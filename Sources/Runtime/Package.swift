@@ -51,6 +51,15 @@ let package = Package(
     .target(name: "CVector", path: "C/CVector"),
     .target(name: "CKernels", path: "C/CKernels"),
     kernels("Reference"),
+    kernels("Portable512", "-DCV_PORTABLE"),
+    .target(name: "CCheck", path: "C/CCheck"),
+    .executableTarget(
+      name: "kernel-check",
+      dependencies: ["CCheck", "CKernels", "KernelsReference", "KernelsPortable512"]
+        + kernelTargets.map { .byName(name: $0.name) },
+      path: "KernelCheck",
+      swiftSettings: [.enableExperimentalFeature("Embedded"), .unsafeFlags(["-wmo", "-O", "-parse-as-library"])],
+      linkerSettings: [.unsafeFlags(["-enable-experimental-feature", "Embedded"])]),
     .target(name: "Bundle", dependencies: ["CPlatform"], path: "Bundle", swiftSettings: embedded),
     .target(name: "Plan", dependencies: ["Bundle", "CKernels"], path: "Plan", swiftSettings: embedded),
     .target(name: "Run", dependencies: ["Plan"], path: "Run", swiftSettings: embedded),

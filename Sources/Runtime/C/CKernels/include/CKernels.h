@@ -120,6 +120,8 @@ void cnn_kernels_avx512(cnn_kernels *out);
 void cnn_kernels_avx512vnni(cnn_kernels *out);
 void cnn_kernels_neon(cnn_kernels *out);
 void cnn_kernels_neon_dotprod(cnn_kernels *out);
+/* The algorithms of AVX-512 in portable C, for tests only: see CV_PORTABLE in CVector.h. */
+void cnn_kernels_portable512(cnn_kernels *out);
 /* The naive oracle: linked into the test library only, NULL in libcnnrt.so. */
 void cnn_kernels_reference(cnn_kernels *out) __attribute__((weak));
 static inline int cnn_has_reference(void) { return cnn_kernels_reference != 0; }
