@@ -55,7 +55,7 @@ let package = Package(
       swiftSettings: [.enableExperimentalFeature("Embedded"), .unsafeFlags(["-wmo", "-parse-as-library", "-Osize"])],
       linkerSettings: [.unsafeFlags(["-enable-experimental-feature", "Embedded", "-Xlinker", "--gc-sections"])]
         + installed),
-    tests("KernelTests"),
+    .testTarget(name: "KernelTests", dependencies: [.product(name: "kernel-check", package: "Runtime")]),
     tests("RuntimeTests"),
     tests("TrainingTests"),
     tests("ModelTests"),

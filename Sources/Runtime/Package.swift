@@ -45,6 +45,8 @@ let package = Package(
     .library(name: "cnnrt", type: .dynamic, targets: ["ABI"]),
     // The same library with the naive kernels in it, as the instruction set "reference". For tests; never shipped.
     .library(name: "cnnrt-reference", type: .dynamic, targets: ["ABI", "KernelsReference"]),
+    // Compares the kernels of one instruction set with the naive ones; needs libc and libm alone, so emulators run it.
+    .executable(name: "kernel-check", targets: ["kernel-check"]),
   ],
   targets: [
     .target(name: "CPlatform", path: "C/CPlatform"),

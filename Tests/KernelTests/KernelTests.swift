@@ -1,4 +1,57 @@
-import CCNNRT
+import Foundation
 import Testing
 
-@Test func versionOfKernelTests() { #expect(cnnrt_version() == 10000) }
+/// Runs `kernel-check`, which compares the kernels of one instruction set with the naive reference on random shapes.
+struct KernelTests {
+  static let program = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()
+    .deletingLastPathComponent().appending(path: "kernel-check")
+
+  /// Both standard output and error, and the exit status.
+  static func check(_ isa: String, seed: Int, cases: Int, emulator: [String] = []) throws -> (
+    text: String, status: Int32
+  ) {
+    let command = emulator + [program.path, isa, String(seed), String(cases)]
+    let process = Process(), pipe = Pipe()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    process.arguments = command
+    process.standardOutput = pipe
+    process.standardError = pipe
+    try process.run()
+    let text = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    process.waitUntilExit()
+    return (text, process.terminationStatus)
+  }
+
+  static func expectEqual(_ isa: String, seed: Int, cases: Int, emulator: [String] = []) throws {
+    let result = try check(isa, seed: seed, cases: cases, emulator: emulator)
+    #expect(result.status == 0, "\(result.text)")
+    let lines = result.text.split(separator: "\n").filter { $0.hasSuffix("\(isa): \(cases) cases equal") }
+    #expect(lines.count == 15, "one line for each kernel of the table: \(result.text)")
+  }
+
+  #if arch(arm64)
+    static let isas = ["neon", "neon-dotprod"]
+  #else
+    static let isas = ["baseline", "avx2", "avx512", "avx512vnni", "portable512"]
+  #endif
+
+  @Test(arguments: isas)
+  func equalsReference(isa: String) throws {
+    if try Self.check(isa, seed: 0, cases: 0).text.contains("this processor lacks") { return }
+    try Self.expectEqual(isa, seed: 1, cases: 1500)
+  }
+
+  @Test func refusesUnknownInstructionSet() throws {
+    #expect(try Self.check("mmx", seed: 1, cases: 1).status == 2)
+  }
+
+  #if arch(x86_64)
+    /// Processors that lack what newer ones have: an instruction too many would end the program.
+    @Test(
+      .enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/qemu-x86_64")),
+      arguments: [("Nehalem", "baseline"), ("Haswell", "avx2")])
+    func equalsReferenceOnOlderProcessor(processor: String, isa: String) throws {
+      try Self.expectEqual(isa, seed: 2, cases: 40, emulator: ["qemu-x86_64", "-cpu", processor])
+    }
+  #endif
+}

@@ -7,7 +7,9 @@ extension Check {
   /// A random convolution, prepared as a planner does: CKernels.h.
   mutating func convolution(_ kind: ConvolutionKind) {
     let isFloat = kind == .f32
-    guard var a = randomConvolution(xBytes: isFloat ? 4 : 1, yBytes: kind == .u8 ? 1 : 4) else { return convolution(kind) }
+    guard var a = randomConvolution(xBytes: isFloat ? 4 : 1, yBytes: kind == .u8 ? 1 : 4) else {
+      return convolution(kind)
+    }
     let yLike = a.y, group = isFloat ? 1 : 4, taps = Int(a.kernel_height * a.kernel_width)
     let input = Tensor(a.x, in: x, elementBytes: isFloat ? 4 : 1)
     input.fill(&random, isFloat ? randomFloat : randomByte)
@@ -50,12 +52,15 @@ extension Check {
 
   /// Shapes only; nil where the window does not fit or the case is too much work for a naive kernel.
   private mutating func randomConvolution(xBytes: Int, yBytes: Int) -> cnn_conv? {
-    func size(_ random: inout Random, _ most: Int) -> Int { random.once(in: 2) ? random.int(1...most / 3) : random.int(1...most) }
+    func size(_ random: inout Random, _ most: Int) -> Int {
+      random.once(in: 2) ? random.int(1...most / 3) : random.int(1...most)
+    }
     var a = cnn_conv()
     let isVector = random.once(in: 6), isLarge = random.once(in: 8)
     let ic = isVector ? random.int(1...200) : random.once(in: 3) ? random.int(1...4) : size(&random, 70)
     let oc = random.int(1...70), batch = random.once(in: 3) ? random.int(1...20) : 1
-    let height = isVector ? 1 : size(&random, isLarge ? 40 : 18), width = isVector ? 1 : size(&random, isLarge ? 40 : 18)
+    let height = isVector ? 1 : size(&random, isLarge ? 40 : 18),
+      width = isVector ? 1 : size(&random, isLarge ? 40 : 18)
     let kernel = (isVector ? 1 : random.int(1...5), isVector ? 1 : random.int(1...5))
     let dilation = (random.once(in: 3) ? random.int(1...3) : 1, random.once(in: 3) ? random.int(1...3) : 1)
     let reach = ((kernel.0 - 1) * dilation.0 + 1, (kernel.1 - 1) * dilation.1 + 1)
@@ -154,7 +159,8 @@ extension Check {
 
   /// Bias for the fast kernels and for the reference; for int8 with the zero point in it.
   private mutating func biases(_ a: cnn_conv, isFloat: Bool) -> (UnsafeMutableRawPointer, UnsafeMutableRawPointer) {
-    let oc = Int(a.y.channels), each = Int(a.x.channels * a.kernel_height * a.kernel_width), padded = (oc + 15) / 16 * 64
+    let oc = Int(a.y.channels), each = Int(a.x.channels * a.kernel_height * a.kernel_width),
+      padded = (oc + 15) / 16 * 64
     let fastBias = fastBias.last(padded), referenceBias = referenceBias.last(padded)
     fastBias.fill(0)
     referenceBias.fill(0)

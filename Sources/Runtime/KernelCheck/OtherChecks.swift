@@ -60,9 +60,11 @@ extension Check {
     let like = result(a.x, height: oh, width: ow, elementBytes: isFloat ? 4 : 1), arguments = a
     compare(
       like, elementBytes: isFloat ? 4 : 1,
-      isMax ? (isFloat ? reference.max_pool_f32 : reference.max_pool_u8)
+      isMax
+        ? (isFloat ? reference.max_pool_f32 : reference.max_pool_u8)
         : (isFloat ? reference.average_pool_f32 : reference.average_pool_u8),
-      isMax ? (isFloat ? fast.max_pool_f32 : fast.max_pool_u8)
+      isMax
+        ? (isFloat ? fast.max_pool_f32 : fast.max_pool_u8)
         : (isFloat ? fast.average_pool_f32 : fast.average_pool_u8),
       { y, _ in
         var a = arguments
