@@ -92,7 +92,7 @@ public struct BundleReader {
     }
     guard header.version_major == CNNB_VERSION_MAJOR else {
       throw CNNError(
-        "has format version \(header.version_major).\(header.version_minor); this tool reads version \(CNNB_VERSION_MAJOR)",
+        "has format version \(header.version_major).\(header.version_minor), not \(CNNB_VERSION_MAJOR)",
         at: "header", advice: "use the tools of that version")
     }
     guard header.flags & ~(CNNB_FLAG_QUANTIZED | CNNB_FLAG_MIXED) == 0,
@@ -213,6 +213,11 @@ extension [UInt8] {
   }
 }
 
+/// A later minor version may give reserved fields a meaning, which must not be missed.
+private func requireZero<T: BitwiseCopyable>(_ reserved: T) throws(CNNError) {
+  guard byteArray(reserved).allSatisfy({ $0 == 0 }) else { throw CNNError("has reserved fields that are not 0") }
+}
+
 /// The string at `offset` of NUL-terminated ones.
 private func string(_ offset: UInt32, in bytes: [UInt8]) throws(CNNError) -> String {
   guard offset < bytes.count, let end = bytes[Int(offset)...].firstIndex(of: 0) else {
@@ -227,6 +232,7 @@ private func string(_ offset: UInt32, in bytes: [UInt8]) throws(CNNError) -> Str
 private func decodeStrings(_ bytes: [UInt8]) throws(CNNError) -> [String] {
   var reader = ByteReader(bytes)
   let header = try reader.read(cnnb_strings.self)
+  try requireZero(header.reserved)
   let offsets = try reader.read(UInt32.self, count: Int(header.count))
   let text = Array(try reader.readBytes(Int(header.byte_count)))
   try reader.checkEnd()
@@ -265,14 +271,18 @@ private func decodeRecipe(_ bytes: [UInt8]) throws(CNNError) -> Recipe {
     resize = .letterbox(fill: fill)
   default: throw CNNError("has the unknown way of resizing \(record.resize)")
   }
-  return Recipe(
+  let recipe = Recipe(
     width: Int(record.width), height: Int(record.height), channelOrder: order, resize: resize,
     mean: channels(record.mean), deviation: channels(record.deviation))
+  try recipe.validate()
+  guard byteArray(cnnb_recipe(recipe)) == bytes else { throw CNNError("has fields that it does not use and are not 0") }
+  return recipe
 }
 
 private func decodeSelfTest(_ bytes: [UInt8], _ graph: Graph) throws(CNNError) -> SelfTest {
   var reader = ByteReader(bytes)
   let header = try reader.read(cnnb_self_test.self)
+  try requireZero(header.reserved)
   func tensors(_ names: [String]) throws(CNNError) -> [TensorData] {
     var data: [TensorData] = []
     for name in names {
@@ -321,6 +331,7 @@ private struct GraphDecoder {
     do throws(CNNError) {
       var reader = ByteReader(graph)
       let header = try reader.read(cnnb_graph.self)
+      try requireZero(header.reserved)
       tensors = try reader.read(cnnb_tensor.self, count: Int(header.tensor_count))
       operators = try reader.read(cnnb_operator.self, count: Int(header.operator_count))
       inputs = try reader.read(UInt32.self, count: Int(header.input_count))
@@ -334,6 +345,7 @@ private struct GraphDecoder {
     do throws(CNNError) {
       var reader = ByteReader(quantization)
       let header = try reader.read(cnnb_quantization_header.self)
+      try requireZero(header.reserved)
       quantizations = try reader.read(cnnb_quantization.self, count: Int(header.entry_count))
       scales = try reader.read(Float.self, count: Int(header.scale_count))
       try reader.checkEnd()
@@ -425,10 +437,11 @@ private struct GraphDecoder {
   private func shape(of index: Int) throws(CNNError) -> [Int] {
     let record = tensors[index]
     guard record.rank <= CNNB_MAX_RANK else { throw CNNError("\(names[index]) has rank \(record.rank)") }
-    let shape = withUnsafeBytes(of: record.dims) {
-      $0.bindMemory(to: UInt32.self).prefix(Int(record.rank)).map(Int.init)
+    let dims = withUnsafeBytes(of: record.dims) { $0.bindMemory(to: UInt32.self).map(Int.init) }
+    let shape = Array(dims.prefix(Int(record.rank)))
+    guard elementCount(shape) != nil, dims.dropFirst(shape.count).allSatisfy({ $0 == 1 }) else {
+      throw CNNError("\(names[index]) has the shape \(text(shape)), or sizes beyond its rank")
     }
-    guard elementCount(shape) != nil else { throw CNNError("\(names[index]) has the shape \(text(shape))") }
     return shape
   }
 

@@ -265,7 +265,7 @@ private func selfTestSection(_ selfTest: SelfTest) -> [UInt8] {
 }
 
 extension cnnb_recipe {
-  fileprivate init(_ recipe: Recipe) {
+  init(_ recipe: Recipe) {
     self.init()
     width = UInt32(recipe.width)
     height = UInt32(recipe.height)

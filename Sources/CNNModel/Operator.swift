@@ -75,6 +75,16 @@ public enum OperatorKind: Equatable, Sendable {
   }
 }
 
+extension OperatorKind {
+  /// Whether the operator may have an activation other than none.
+  public var canFuseActivation: Bool {
+    switch self {
+    case .conv, .gemm, .batchNormalization, .add: true
+    case .relu, .maxPool, .averagePool, .globalAveragePool, .globalMaxPool, .flatten, .softmax: false
+    }
+  }
+}
+
 /// Applied to an operator's result before it is stored.
 public enum Activation: UInt32, Sendable {
   case none = 0

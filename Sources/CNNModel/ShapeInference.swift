@@ -29,7 +29,8 @@ extension OperatorKind {
         throw CNNError("Conv with weight \(text(weight)) and group \(group) does not fit its input \(text(x))")
       }
       guard weight[2] == window.kernelHeight, weight[3] == window.kernelWidth else {
-        throw CNNError("Conv's kernel \(window.kernelHeight)×\(window.kernelWidth) is not its weight's \(text(weight))")
+        throw CNNError(
+          "Conv's kernel \(window.kernelHeight)×\(window.kernelWidth) is not that of its weight \(text(weight))")
       }
       try channels(2, "bias", weight[0])
       return [x[0], weight[0]] + (try window.outputSize(of: x, ceilMode: false))
@@ -55,9 +56,9 @@ extension OperatorKind {
     case .maxPool(let window, let ceilMode), .averagePool(let window, _, let ceilMode):
       _ = try shape(0, "x", rank: 4)
       let size = try window.outputSize(of: x, ceilMode: ceilMode)
-      guard max(window.padTop, window.padBottom) <= (window.kernelHeight - 1) * window.dilationY,
-        max(window.padLeft, window.padRight) <= (window.kernelWidth - 1) * window.dilationX
-      else { throw CNNError("\(self.name) has padding as large as its window", advice: "use less padding") }
+      guard window.alwaysMeets(x, outputSize: size) else {
+        throw CNNError("\(self.name) has a window that lies wholly in the padding", advice: "use less padding")
+      }
       return [x[0], x[1]] + size
     case .globalAveragePool, .globalMaxPool:
       _ = try shape(0, "x", rank: 4)
@@ -90,9 +91,8 @@ extension Window {
       // Below 2³²·2³¹: no overflow.
       let rest = input + before + after - ((kernel - 1) * dilation + 1)
       guard rest >= 0 else {
-        throw CNNError(
-          "the kernel is larger than the padded input: \(name) \((kernel - 1) * dilation + 1) over \(input + before + after)"
-        )
+        let sizes = "\(name) \((kernel - 1) * dilation + 1) over \(input + before + after)"
+        throw CNNError("the kernel is larger than the padded input: \(sizes)")
       }
       if !ceilMode { return rest / stride + 1 }
       let count = (rest + stride - 1) / stride + 1
@@ -102,6 +102,26 @@ extension Window {
       try size("height", x[2], kernelHeight, strideY, padTop, padBottom, dilationY),
       try size("width", x[3], kernelWidth, strideX, padLeft, padRight, dilationX),
     ]
+  }
+}
+
+extension Window {
+  /// Whether every window has at least one element of x [N,C,H,W] in it: a pool has no result for none.
+  func alwaysMeets(_ x: [Int], outputSize: [Int]) -> Bool {
+    func meets(
+      _ input: Int, _ kernel: Int, _ stride: Int, _ before: Int, _ after: Int, _ dilation: Int, count: Int
+    ) -> Bool {
+      guard max(before, after) <= (kernel - 1) * dilation else { return false }
+      // Only a window with gaps can still step over the whole input.
+      return dilation == 1
+        || (0..<count).allSatisfy { index in
+          let start = index * stride - before
+          let first = start >= 0 ? start : (start % dilation + dilation) % dilation
+          return first < input && first <= start + (kernel - 1) * dilation
+        }
+    }
+    return meets(x[2], kernelHeight, strideY, padTop, padBottom, dilationY, count: outputSize[0])
+      && meets(x[3], kernelWidth, strideX, padLeft, padRight, dilationX, count: outputSize[1])
   }
 }
 

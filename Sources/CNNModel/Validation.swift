@@ -14,7 +14,7 @@ extension Graph {
         try checkTypes(of: layer)
       } catch { throw error.inside("layer \(layer.name)") }
     }
-    try recipe?.validate()
+    try checkRecipe()
     try checkSelfTest()
   }
 
@@ -78,9 +78,10 @@ extension Graph {
     guard !layer.inputs.prefix(2).contains(""), allowed == 2...3 || !layer.inputs.contains("") else {
       throw CNNError("\(layer.kind.name) lacks an input")
     }
+    guard layer.activation == .none || layer.kind.canFuseActivation else {
+      throw CNNError("\(layer.kind.name) cannot have an activation fused")
+    }
     switch layer.kind {
-    case .relu, .flatten, .softmax:
-      guard layer.activation == .none else { throw CNNError("\(layer.kind.name) cannot have an activation fused") }
     case .conv(_, let group) where group != 1:
       throw CNNError("grouped convolution (group \(group)) is not in bundle version 1.0")
     case .batchNormalization(let epsilon):
@@ -116,10 +117,12 @@ extension Graph {
       }
     case .averagePool, .globalAveragePool:
       guard x.type == y.type else { throw refuse("must keep its input's type") }
+      try checkRescaling(x, y)
     case .add:
-      guard x.type == y.type, tensors[layer.inputs[1]]!.type == y.type else {
-        throw refuse("needs tensors of one type")
-      }
+      let b = tensors[layer.inputs[1]]!
+      guard x.type == y.type, b.type == y.type else { throw refuse("needs tensors of one type") }
+      try checkRescaling(x, y)
+      try checkRescaling(b, y)
     case .softmax:
       guard y.type == .float32 else { throw refuse("gives float32, not \(y.type)") }
     }
@@ -148,6 +151,13 @@ extension Graph {
     }
   }
 
+  /// The factor from one quantization to another.
+  private func checkRescaling(_ x: Tensor, _ y: Tensor) throws(CNNError) {
+    guard let from = x.quantization, let to = y.quantization else { return }
+    let factor = from.scales[0] / to.scales[0]
+    guard isScale(factor) else { throw CNNError("the scales of its input and output give the factor \(factor)") }
+  }
+
   /// Σ|w|·255 + |bias| must fit the int32 that the kernels add in.
   private func checkSums(_ weights: [Int8], outputChannels: Int, bias: [Int32]?) throws(CNNError) {
     let size = weights.count / outputChannels
@@ -160,6 +170,15 @@ extension Graph {
   }
 
   // MARK: The rest
+
+  private func checkRecipe() throws(CNNError) {
+    guard let recipe else { return }
+    do { try recipe.validate() } catch { throw error.inside("recipe") }
+    let image = [1, recipe.channels, recipe.height, recipe.width]
+    guard let input = inputs.first, tensors[input]!.shape == image else {
+      throw CNNError("makes \(text(image)), which is not the network's first input", at: "recipe")
+    }
+  }
 
   func checkSelfTest() throws(CNNError) {
     guard let selfTest else { return }
@@ -221,7 +240,7 @@ extension Tensor {
 extension Recipe {
   func validate() throws(CNNError) {
     func check(_ condition: Bool, _ what: String) throws(CNNError) {
-      if !condition { throw CNNError(what, at: "recipe") }
+      if !condition { throw CNNError(what) }
     }
     let sizes = 1...65535
     try check(sizes.contains(width) && sizes.contains(height), "its size is \(width)×\(height)")

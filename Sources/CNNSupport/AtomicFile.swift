@@ -3,7 +3,8 @@ import Glibc
 /// Files that are there whole or not at all: a reader, or the program after a crash, sees the old bytes or the new.
 public enum AtomicFile {
   /// Writes beside `path`, syncs the bytes to the disk, renames over `path`, and syncs the directory, so that the new
-  /// name survives a power cut too. A path that is not a regular file (/dev/stdout, a pipe) is written straight through.
+  /// name survives a power cut too. A path that is not a regular file (/dev/stdout, a pipe) is written straight
+  /// through.
   /// - Throws: `CNNError` with the path and the system's words; `path` is then as it was.
   public static func write(_ bytes: UnsafeRawBufferPointer, to path: String) throws(CNNError) {
     var status = stat()

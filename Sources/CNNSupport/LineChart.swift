@@ -68,6 +68,7 @@ public struct LineChart {
   private func grid(_ x: Axis, _ y: Axis) -> [String] {
     let right = Self.width - Self.right
     let bottom = Self.height - Self.bottom
+    let frame = "M\(number(Self.left)) \(number(Self.top))V\(number(bottom))H\(number(right))"
     return y.ticks.map { value in
       let at = number(y.place(value))
       return #"<line class="grid" x1="\#(number(Self.left))" y1="\#(at)" x2="\#(number(right))" y2="\#(at)"/>"#
@@ -79,7 +80,7 @@ public struct LineChart {
           + #"<text x="\#(at)" y="\#(number(bottom + 20))" text-anchor="middle">\#(x.label(value))</text>"#
       }
       + [
-        #"<path class="axis" fill="none" d="M\#(number(Self.left)) \#(number(Self.top))V\#(number(bottom))H\#(number(right))"/>"#
+        #"<path class="axis" fill="none" d="\#(frame)"/>"#
       ]
   }
 

@@ -127,9 +127,14 @@ struct CorruptBundleTests {
     ("tensor w: needs", { $0.contents[$0.index(.weights)] = [] }),
     ("section RECIPE: has 2 channels in the order 1", { $0.edit(.recipe, cnnb_recipe.self, 0) { $0.channels = 2 } }),
     ("section RECIPE: has the unknown way of resizing 3", { $0.edit(.recipe, cnnb_recipe.self, 0) { $0.resize = 3 } }),
-    ("recipe: a deviation is 0", { $0.edit(.recipe, cnnb_recipe.self, 0) { $0.deviation.1 = 0 } }),
-    ("recipe: a mean is not finite", { $0.edit(.recipe, cnnb_recipe.self, 0) { $0.mean.2 = .infinity } }),
-    ("recipe: its size is 0×4", { $0.edit(.recipe, cnnb_recipe.self, 0) { $0.width = 0 } }),
+    ("section RECIPE: a deviation is 0", { $0.edit(.recipe, cnnb_recipe.self, 0) { $0.deviation.1 = 0 } }),
+    ("section RECIPE: a mean is not finite", { $0.edit(.recipe, cnnb_recipe.self, 0) { $0.mean.2 = .infinity } }),
+    ("section RECIPE: its size is 0×4", { $0.edit(.recipe, cnnb_recipe.self, 0) { $0.width = 0 } }),
+    ("section RECIPE: has fields that it does not use", { $0.edit(.recipe, cnnb_recipe.self, 0) { $0.fill.0 = 1 } }),
+    ("recipe: makes [1, 3, 4, 5]", { $0.edit(.recipe, cnnb_recipe.self, 0) { $0.width = 5 } }),
+    ("section GRAPH: has reserved fields", { $0.edit(.graph, cnnb_graph.self, 0) { $0.reserved.9 = 1 } }),
+    ("section LABELS: has reserved fields", { $0.edit(.labels, cnnb_strings.self, 0) { $0.reserved.1 = 1 } }),
+    ("b has the shape [2]", { $0.editTensor(2) { $0.dims.3 = 2 } }),
     (
       "section LABELS: its strings do not end",
       { bundle in
@@ -250,20 +255,25 @@ struct CorruptBundleTests {
     #expect(Self.complaint(Array("a text file".utf8)).contains("is not a bundle"))
   }
 
+  /// A few random bytes of the sections changed.
+  static func changed(_ bundle: EditableBundle, _ random: inout Random) -> EditableBundle {
+    var changed = bundle
+    for _ in 0...random.below(3) {
+      let section = random.below(changed.contents.count)
+      let place = random.below(changed.contents[section].count)
+      let value = [0, 1, 0x7F, 0x80, 0xFF, UInt8(random.below(256))][random.below(6)]
+      changed.contents[section][place] = value
+    }
+    return changed
+  }
+
   /// Bytes that pass every checksum but mean something else: refused or taken, never a crash.
   @Test func randomContentsNeverCrash() throws {
     var random = Random(seed: 11)
     let bundle = try EditableBundle(Self.graph())
     var taken = 0
     for _ in 0..<20_000 {
-      var changed = bundle
-      for _ in 0...random.below(3) {
-        let section = random.below(changed.contents.count)
-        let place = random.below(changed.contents[section].count)
-        let value = [0, 1, 0x7F, 0x80, 0xFF, UInt8(random.below(256))][random.below(6)]
-        changed.contents[section][place] = value
-      }
-      if Self.complaint(changed.bytes()) == "" { taken += 1 }
+      if Self.complaint(Self.changed(bundle, &random).bytes()) == "" { taken += 1 }
     }
     // Most of a weight's or a self-test's bytes may be anything.
     #expect(taken > 0)

@@ -57,7 +57,7 @@ struct RandomGraphs {
     }
     func append(_ self: inout RandomGraphs, _ kind: OperatorKind, _ inputs: [String], keeps: Bool = false) throws {
       let name = "layer\(graph.operators.count)"
-      let fuses = ![.relu, .flatten, .softmax].contains(kind) && self.random.below(2) == 0
+      let fuses = kind.canFuseActivation && self.random.below(2) == 0
       graph.operators.append(Operator(name, kind, inputs: inputs, outputs: [name], activation: fuses ? .relu : .none))
       let shape = try graph.outputShape(of: graph.operators.last!)
       var output = activation(&self, shape)
@@ -114,16 +114,16 @@ struct RandomGraphs {
     if random.below(2) == 0 {
       graph.trainingState = (0..<random.below(300)).map { UInt8(truncatingIfNeeded: $0) } + [1]
     }
-    if random.below(2) == 0 {
-      let order = pick([Recipe.ChannelOrder.grey, .rgb, .bgr])
-      let channels = order == .grey ? 1 : 3
+    let input = graph.tensors[graph.inputs[0]]!
+    let channels = input.shape[1]
+    if channels == 1 || channels == 3 {
+      let order = channels == 1 ? Recipe.ChannelOrder.grey : pick([.rgb, .bgr])
       graph.recipe = Recipe(
-        width: 20, height: 30, channelOrder: order,
+        width: input.shape[3], height: input.shape[2], channelOrder: order,
         resize: pick([.stretch, .crop(shorter: 40), .letterbox(fill: Array([7, 8, 9].prefix(channels)))]),
         mean: Array([0.1, 0.2, 0.3].prefix(channels)), deviation: Array([0.4, 0.5, 0.6].prefix(channels)))
     }
     if random.below(2) == 0 {
-      let input = graph.tensors[graph.inputs[0]]!
       let output = graph.tensors[graph.outputs[0]]!
       graph.selfTest = SelfTest(
         inputs: [input.type == .uint8 ? .uint8((0..<input.count).map { UInt8($0 & 255) }) : floats(input.count)],

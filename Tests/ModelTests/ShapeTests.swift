@@ -37,6 +37,28 @@ struct ShapeTests {
     #expect(seen > 2000)
   }
 
+  @Test func poolsMeetTheInputEverywhere() {
+    var random = Random(seed: 22)
+    var refused = 0
+    for _ in 0..<3000 {
+      let window = Window(
+        kernelHeight: 1 + random.below(3), kernelWidth: 1, strideY: 1 + random.below(3),
+        padTop: random.below(4), padBottom: random.below(4), dilationY: 1 + random.below(4))
+      let height = 1 + random.below(5)
+      guard let size = try? window.outputSize(of: [1, 1, height, 1], ceilMode: false) else { continue }
+      let meets = (0..<size[0]).allSatisfy { y in
+        (0..<window.kernelHeight).contains { k in
+          (0..<height).contains(y * window.strideY - window.padTop + k * window.dilationY)
+        }
+      }
+      let isLess = max(window.padTop, window.padBottom) < (window.kernelHeight - 1) * window.dilationY + 1
+      let isTaken = (try? OperatorKind.maxPool(window).outputShape([[1, 1, height, 1]])) != nil
+      #expect(isTaken == (meets && isLess), "\(window) over \(height)")
+      refused += isTaken ? 0 : 1
+    }
+    #expect(refused > 100)
+  }
+
   @Test func shapesOfTheOtherOperators() throws {
     let image = [1, 6, 5, 7]
     #expect(

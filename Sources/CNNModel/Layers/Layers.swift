@@ -1,7 +1,7 @@
 import CNNSupport
 
-/// A two-dimensional convolution [N,C,H,W] → [N,O,H′,W′]. Weight and bias start uniform in ±1/√(fan-in), PyTorch's default
-/// (kaiming_uniform with a = √5 comes to the same bound).
+/// A two-dimensional convolution [N,C,H,W] → [N,O,H′,W′]. Weight and bias start uniform in ±1/√(fan-in), PyTorch's
+/// default (kaiming_uniform with a = √5 comes to the same bound).
 public struct Conv2d: Layer {
   public var channels: Int
   public var window: Window
