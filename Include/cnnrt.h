@@ -207,7 +207,8 @@ typedef struct cnnrt_session_options {
   size_t arena_bytes;
 } cnnrt_session_options;
 
-/* Exactly how many bytes a session with these options takes: everything but the stacks of the pool's threads (256 KiB each). Allocates nothing. */
+/* Exactly how many bytes a session with these options takes: everything but the library's pool of threads, which all
+ * sessions share: 256 KiB of stack for each, and 2 KiB. Allocates nothing. */
 cnnrt_status cnnrt_session_arena_size(const cnnrt_model *model, const cnnrt_session_options *options, size_t *out, cnnrt_error *error);
 /* options may be NULL. Errors: INVALID_ARGUMENT (arena too small or not aligned), OUT_OF_MEMORY, THREAD. */
 cnnrt_status cnnrt_session_create(const cnnrt_model *model, const cnnrt_session_options *options, cnnrt_session **out, cnnrt_error *error);
@@ -231,7 +232,7 @@ typedef struct cnnrt_array {
 cnnrt_status cnnrt_session_set_input(cnnrt_session *session, uint32_t index, const cnnrt_array *array, cnnrt_error *error);
 /* Where the session itself keeps an input or output, to write or read it in place without a copy: `data`, the tensor's own type, shape and strides. Valid until
  * the session is destroyed; write inside the shape only. What an input holds is kept from run to run. UNSUPPORTED for tensors that are
- * not kept in a plain order (images of more than 4 channels): use set_input and get_output. */
+ * not kept in a plain order (images of more than 16 channels): use set_input and get_output. */
 cnnrt_status cnnrt_session_map_input(cnnrt_session *session, uint32_t index, cnnrt_array *array, cnnrt_error *error);
 cnnrt_status cnnrt_session_map_output(cnnrt_session *session, uint32_t index, cnnrt_array *array, cnnrt_error *error);
 

@@ -125,14 +125,17 @@ static inline int32_t cp_process(void) { return (int32_t)getpid(); }
 
 /* ---- Atomics ------------------------------------------------------------------------------------------------------ */
 
-static inline uint32_t cp_load(const uint32_t *p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }
-static inline uint64_t cp_load64(const uint64_t *p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }
 /* Sequentially consistent: a store and a later load of another variable keep their order. */
+static inline uint32_t cp_load(const uint32_t *p) { return __atomic_load_n(p, __ATOMIC_SEQ_CST); }
+static inline uint64_t cp_load64(const uint64_t *p) { return __atomic_load_n(p, __ATOMIC_SEQ_CST); }
 static inline void cp_store(uint32_t *p, uint32_t v) { __atomic_store_n(p, v, __ATOMIC_SEQ_CST); }
 static inline void cp_store64(uint64_t *p, uint64_t v) { __atomic_store_n(p, v, __ATOMIC_SEQ_CST); }
 static inline uint32_t cp_add(uint32_t *p, uint32_t v) { return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST); }
 /* 1 if *p was `expected` and is now `desired`. */
 static inline int cp_exchange_if(uint32_t *p, uint32_t expected, uint32_t desired) {
+  return __atomic_compare_exchange_n(p, &expected, desired, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+static inline int cp_exchange_if64(uint64_t *p, uint64_t expected, uint64_t desired) {
   return __atomic_compare_exchange_n(p, &expected, desired, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 static inline void cp_pause(void) {
@@ -189,6 +192,21 @@ static inline void cp_float_end(uint64_t old) {
 #elif defined(__aarch64__)
   if (old) __asm__ volatile("msr fpcr, %0" ::"r"(old) : "memory");
 #endif
+}
+
+/* The processor's own square root, without libm. */
+static inline float cp_square_root(float x) {
+#if defined(__x86_64__)
+  __asm__("sqrtss %0, %0" : "+x"(x));
+#elif defined(__aarch64__)
+  __asm__("fsqrt %s0, %s0" : "+w"(x));
+#endif
+  return x;
+}
+/* Round to nearest, ties to even, for |x| < 2^22. */
+static inline int32_t cp_round(float x) {
+  const float shift = 12582912; /* 1.5 · 2^23: adding it leaves no bits behind the point */
+  return (int32_t)((x + shift) - shift);
 }
 
 /* ---- Processor ------------------------------------------------------------------------------------------------------ */
