@@ -43,78 +43,74 @@ struct PixelCursor {
   }
 }
 
-/// Scales the sums of a tile and stores them.
+/// Scales the sums of a batch and stores them.
 protocol Finish {
   static var isFloat: Bool { get }
   static func store(
-    _ a: UnsafePointer<cnn_conv>, _ sums: UnsafeRawPointer, block: Int, pixels: Int, _ tile: UnsafePointer<Tile>)
+    _ a: UnsafePointer<cnn_conv>, _ sums: UnsafeRawPointer, block: Int, pixels: Int, _ batch: UnsafePointer<Batch>)
 }
 
 enum FinishF32: Finish {
   @inline(__always) static var isFloat: Bool { true }
   @inline(never) static func store(
-    _ a: UnsafePointer<cnn_conv>, _ sums: UnsafeRawPointer, block: Int, pixels: Int, _ tile: UnsafePointer<Tile>
+    _ a: UnsafePointer<cnn_conv>, _ sums: UnsafeRawPointer, block: Int, pixels: Int, _ batch: UnsafePointer<Batch>
   ) {
     let low = all(a.pointee.low), high = all(a.pointee.high), y = a.pointee.y.address(0, block, 0)
-    for i in 0..<pixels { y.put(cv_clamp(sums.floats(i &* 64), low, high), tile.pointee.outputs[unchecked: i]) }
+    for i in 0..<pixels { y.put(cv_clamp(sums.floats(i &* 64), low, high), batch.pointee.outputs[unchecked: i]) }
   }
 }
 
 enum FinishU8: Finish {
   @inline(__always) static var isFloat: Bool { false }
   @inline(never) static func store(
-    _ a: UnsafePointer<cnn_conv>, _ sums: UnsafeRawPointer, block: Int, pixels: Int, _ tile: UnsafePointer<Tile>
+    _ a: UnsafePointer<cnn_conv>, _ sums: UnsafeRawPointer, block: Int, pixels: Int, _ batch: UnsafePointer<Batch>
   ) {
     let q = a.pointee.requantize, quantize = Quantizer(q.low, q.high, q.zero_point)
     let scale = UnsafeRawPointer(q.scale!).floats(block &* 64), y = a.pointee.y.address(0, block, 0)
-    for i in 0..<pixels { y.put(quantize(cv_to_float(sums.ints(i &* 64)) * scale), tile.pointee.outputs[unchecked: i]) }
+    for i in 0..<pixels {
+      y.put(quantize(cv_to_float(sums.ints(i &* 64)) * scale), batch.pointee.outputs[unchecked: i])
+    }
   }
 }
 
 enum FinishU8F32: Finish {
   @inline(__always) static var isFloat: Bool { true }
   @inline(never) static func store(
-    _ a: UnsafePointer<cnn_conv>, _ sums: UnsafeRawPointer, block: Int, pixels: Int, _ tile: UnsafePointer<Tile>
+    _ a: UnsafePointer<cnn_conv>, _ sums: UnsafeRawPointer, block: Int, pixels: Int, _ batch: UnsafePointer<Batch>
   ) {
     let low = all(a.pointee.low), high = all(a.pointee.high), y = a.pointee.y.address(0, block, 0)
     let scale = UnsafeRawPointer(a.pointee.requantize.scale!).floats(block &* 64)
     for i in 0..<pixels {
-      y.put(cv_clamp(cv_to_float(sums.ints(i &* 64)) * scale, low, high), tile.pointee.outputs[unchecked: i])
+      y.put(cv_clamp(cv_to_float(sums.ints(i &* 64)) * scale, low, high), batch.pointee.outputs[unchecked: i])
     }
   }
 }
 
-/// The smallest tile that holds `count` pixels.
+/// The first `count` pixels of the batch: large tiles, and a small one for what is left if it fits.
 @inline(__always)
-func multiply<M: Multiplier, let large: Int, let middle: Int, let small: Int, let blocks: Int>(
-  _: M.Type, _: Tiles<large, middle, small, blocks>.Type, _ a: UnsafePointer<cnn_conv>, block: Int, count: Int,
-  _ tile: UnsafeMutablePointer<Tile>
+func multiply<M: Multiplier, let large: Int, let small: Int, let blocks: Int>(
+  _: M.Type, _: Tiles<large, small, blocks>.Type, _ a: UnsafePointer<cnn_conv>, block: Int, count: Int,
+  _ batch: UnsafeMutablePointer<Batch>
 ) {
-  if count > middle {
-    multiply(M.self, RegisterTile<large, blocks>.self, a, block: block, tile)
-  } else if count > small {
-    multiply(M.self, RegisterTile<middle, blocks>.self, a, block: block, tile)
-  } else {
-    multiply(M.self, RegisterTile<small, blocks>.self, a, block: block, tile)
-  }
+  let rest = count % large, whole = rest > small ? count : count &- rest
+  if whole > 0 { multiply(M.self, RegisterTile<large, blocks>.self, a, block: block, 0..<whole, batch) }
+  if whole < count { multiply(M.self, RegisterTile<small, blocks>.self, a, block: block, whole..<count, batch) }
 }
 
-/// A convolution's work is its tiles, one group of blocks after another; a share is a range of them. Where the tiles lie
-/// does not depend on the shares.
+/// A convolution's work is its large tiles, one group of blocks after another; a share is a range of them. Where the
+/// tiles lie does not depend on the shares.
 @inline(__always)
-func convolution<
-  Full: Multiplier, Half: Multiplier, F: Finish, let large: Int, let middle: Int, let small: Int, let blocks: Int
->(
-  _: Full.Type, _: Half.Type, _: F.Type, _: Tiles<large, middle, small, blocks>.Type, _ a: UnsafePointer<cnn_conv>,
+func convolution<Full: Multiplier, Half: Multiplier, F: Finish, let large: Int, let small: Int, let blocks: Int>(
+  _: Full.Type, _: Half.Type, _: F.Type, _: Tiles<large, small, blocks>.Type, _ a: UnsafePointer<cnn_conv>,
   _ share: Share
 ) {
   let view = a.pointee.y, pixels = Int(view.batch) &* Int(view.height) &* Int(view.width)
   let tiles = (pixels &+ large &- 1) / large, groups = (view.blocks &+ blocks &- 1) / blocks
   let units = share.range(of: tiles &* groups)
-  var storage = Tile()
-  withUnsafeMutablePointer(to: &storage) { tile in
+  var storage = Batch()
+  withUnsafeMutablePointer(to: &storage) { batch in
     @inline(__always) func store(_ block: Int, _ place: Int, _ count: Int) {
-      F.store(a, UnsafeRawPointer(tile) + place &* maxTilePixels &* 64, block: block, pixels: count, tile)
+      F.store(a, UnsafeRawPointer(batch) + place &* Batch.capacity &* 64, block: block, pixels: count, batch)
     }
     var unit = units.lowerBound
     while unit < units.upperBound {
@@ -126,15 +122,15 @@ func convolution<
       unit &+= left
       var cursor = PixelCursor(a, at: first)
       while first < end {
-        let count = min(large, end &- first)
-        tile.pointee.place(&cursor, count: count, of: large)
+        let count = min(Batch.capacity / large &* large, end &- first)
+        batch.pointee.place(&cursor, count: count, size: large)
         if isPair {
-          multiply(Full.self, Tiles<large, middle, small, blocks>.self, a, block: block, count: count, tile)
+          multiply(Full.self, Tiles<large, small, blocks>.self, a, block: block, count: count, batch)
           store(block &+ 1, 1, count)
         } else if isHalf {
-          multiply(Half.self, Tiles<large, middle, small, 1>.self, a, block: block, count: count, tile)
+          multiply(Half.self, Tiles<large, small, 1>.self, a, block: block, count: count, batch)
         } else {
-          multiply(Full.self, Tiles<large, middle, small, 1>.self, a, block: block, count: count, tile)
+          multiply(Full.self, Tiles<large, small, 1>.self, a, block: block, count: count, batch)
         }
         store(block, 0, count)
         first &+= count
@@ -150,15 +146,15 @@ func convolutionVector<Full: Multiplier, Half: Multiplier, F: Finish>(
   _: Full.Type, _: Half.Type, _: F.Type, _ a: UnsafePointer<cnn_conv>, _ share: Share
 ) {
   let view = a.pointee.y
-  var storage = Tile()
-  withUnsafeMutablePointer(to: &storage) { tile in
+  var storage = Batch()
+  withUnsafeMutablePointer(to: &storage) { batch in
     for block in share.range(of: view.blocks) {
       if isHalf(view, block) {
-        multiplyVector(Half.self, a, block: block, tile)
+        multiplyVector(Half.self, a, block: block, batch)
       } else {
-        multiplyVector(Full.self, a, block: block, tile)
+        multiplyVector(Full.self, a, block: block, batch)
       }
-      F.store(a, UnsafeRawPointer(tile), block: block, pixels: 1, tile)
+      F.store(a, UnsafeRawPointer(batch), block: block, pixels: 1, batch)
     }
   }
   view.fillHalo(isFloat: F.isFloat, share)

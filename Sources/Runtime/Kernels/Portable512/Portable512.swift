@@ -2,8 +2,8 @@ import CKernels
 
 // The register tiles of AVX-512 with CV_PORTABLE: for tests only, so that they run on any processor.
 
-typealias FloatTiles = Tiles<14, 7, 2, 2>
-typealias ByteTiles = Tiles<14, 7, 2, 2>
+typealias FloatTiles = Tiles<14, 7, 2>
+typealias ByteTiles = Tiles<14, 7, 2>
 
 @_cdecl("cnn_kernels_portable512")
 public func fill(_ out: UnsafeMutablePointer<cnn_kernels>) { fillTable(out) }

@@ -57,10 +57,9 @@ CV cv_f32x8 cv_multiply_add_half(cv_f32x8 sum, float x, cv_f32x8 w) { return sum
 #endif
 
 /* Per lane: sum + Σ over four bytes of (x − input offset) · w, exact, wrapping. x: four unsigned bytes, the same for all lanes; w: four
- * signed bytes in each lane, −127 … 127.
- *
- * Without a dot-product instruction, x86 multiplies the even and the odd bytes of each 16-bit lane apart as 16-bit numbers (vpmaddubsw
- * would saturate). NEON multiplies signed bytes: |x − 128| · |w| · 2 ≤ 32512 fits 16 bits, so one addition of neighbours may stay there. */
+ * signed bytes in each lane, −127 … 127. Without a dot-product instruction, x86 multiplies the even and the odd bytes of each 16-bit lane
+ * apart, as 16-bit numbers (vpmaddubsw would saturate). NEON multiplies signed bytes: |x − 128| · |w| · 2 ≤ 32512 fits 16 bits, so one
+ * addition of neighbours may stay there. */
 #if defined(CV_PORTABLE)
 CV cv_i32x16 cv_dot(cv_i32x16 sum, int32_t x, cv_i32x16 w) {
   for (int shift = 0; shift < 32; shift += 8) sum += (int32_t)(uint8_t)(x >> shift) * ((w << (24 - shift)) >> 24);
@@ -93,10 +92,9 @@ CV cv_i32x16 cv_dot(cv_i32x16 sum, int32_t x, cv_i32x16 w) {
 }
 #else
 CV cv_i32x16 cv_dot(cv_i32x16 sum, int32_t x, cv_i32x16 w) {
-  cv_i32x16 result;
-  result.lo = cv_dot_half(sum.lo, x, w.lo);
-  result.hi = cv_dot_half(sum.hi, x, w.hi);
-  return result;
+  sum.lo = cv_dot_half(sum.lo, x, w.lo);
+  sum.hi = cv_dot_half(sum.hi, x, w.hi);
+  return sum;
 }
 #endif
 #else
@@ -120,16 +118,14 @@ CV cv_i32x4 cv_dot_quarter(cv_i32x4 sum, int32_t x, cv_i32x4 w) {
 }
 #endif
 CV cv_i32x8 cv_dot_half(cv_i32x8 sum, int32_t x, cv_i32x8 w) {
-  cv_i32x8 result;
-  result.lo = cv_dot_quarter(sum.lo, x, w.lo);
-  result.hi = cv_dot_quarter(sum.hi, x, w.hi);
-  return result;
+  sum.lo = cv_dot_quarter(sum.lo, x, w.lo);
+  sum.hi = cv_dot_quarter(sum.hi, x, w.hi);
+  return sum;
 }
 CV cv_i32x16 cv_dot(cv_i32x16 sum, int32_t x, cv_i32x16 w) {
-  cv_i32x16 result;
-  result.lo = cv_dot_half(sum.lo, x, w.lo);
-  result.hi = cv_dot_half(sum.hi, x, w.hi);
-  return result;
+  sum.lo = cv_dot_half(sum.lo, x, w.lo);
+  sum.hi = cv_dot_half(sum.hi, x, w.hi);
+  return sum;
 }
 #endif
 
