@@ -18,7 +18,7 @@ let embedded: [SwiftSetting] = [
 /// symbol that returns its table.
 func kernels(_ isa: String, _ flags: String...) -> Target {
   .target(
-    name: "Kernels\(isa)", dependencies: ["CVector", "CKernels"], path: "Kernels/\(isa)",
+    name: "Kernels\(isa)", dependencies: ["CVector", "CKernels", "CTrainingKernels"], path: "Kernels/\(isa)",
     swiftSettings: embedded + [.unsafeFlags(["-Ounchecked"] + (["-Wno-psabi"] + flags).flatMap { ["-Xcc", $0] })],
     linkerSettings: isa == "Reference" ? [.linkedLibrary("m")] : [])
 }
@@ -52,6 +52,7 @@ let package = Package(
     .target(name: "CPlatform", path: "C/CPlatform"),
     .target(name: "CVector", path: "C/CVector"),
     .target(name: "CKernels", path: "C/CKernels"),
+    .target(name: "CTrainingKernels", dependencies: ["CKernels"], path: "C/CTrainingKernels"),
     kernels("Reference"),
     kernels("Portable512", "-DCV_PORTABLE"),
     .target(name: "CCheck", path: "C/CCheck"),
@@ -65,7 +66,9 @@ let package = Package(
     .target(name: "Bundle", dependencies: ["CPlatform"], path: "Bundle", swiftSettings: embedded),
     .target(name: "Plan", dependencies: ["Bundle", "CKernels"], path: "Plan", swiftSettings: embedded),
     .target(name: "Run", dependencies: ["Plan"], path: "Run", swiftSettings: embedded),
-    .target(name: "Training", dependencies: ["Plan", "Run"], path: "Training", swiftSettings: embedded),
+    .target(
+      name: "Training", dependencies: ["Plan", "Run", "CTrainingKernels", "CVector"], path: "Training",
+      swiftSettings: embedded),
     .target(
       name: "ABI", dependencies: ["Run", "Training"] + kernelTargets.map { .byName(name: $0.name) },
       path: "ABI", swiftSettings: embedded,

@@ -1,7 +1,11 @@
 import CKernels
+import CTrainingKernels
 
 typealias FloatTiles = Tiles<14, 7, 2>
 typealias ByteTiles = Tiles<10, 5, 2>
 
 @_cdecl("cnn_kernels_avx512")
 public func fill(_ out: UnsafeMutablePointer<cnn_kernels>) { fillTable(out) }
+
+@_cdecl("cnn_training_kernels_avx512")
+public func fillTraining(_ out: UnsafeMutablePointer<cnn_training_kernels>) { fillTrainingTable(out) }

@@ -196,6 +196,10 @@ CV int32_t cv_quantize(float v, float low, float high) {
   return (int32_t)((v + 12582912.0f) - 12582912.0f); /* 1.5 · 2²³: no fraction fits beside it */
 }
 
+/* Square roots by the processor's instruction: Swift's squareRoot() calls the C library for what is negative. */
+CV double cv_square_root(double v) { return __builtin_elementwise_sqrt(v); }
+CV cv_f32x8 cv_square_roots(cv_f32x8 v) { return __builtin_elementwise_sqrt(v); }
+
 CV void cv_fill(void *p, int32_t byte, size_t count) { __builtin_memset(p, byte, count); }
 CV void cv_copy(void *to, const void *from, size_t count) { __builtin_memcpy(to, from, count); }
 /* Fetch a line for soon: a hint, never faults. */
