@@ -163,19 +163,19 @@ func enter(_ pool: PoolPointer) -> Bool {
 
 func leave(_ pool: PoolPointer) { cp_store(&pool.pointee.busy, 0) }
 
-/// Does all shares of a call, with the workers' help.
-func run(_ call: Call, on pool: PoolPointer) {
-  pool.pointee.kernel = call.kernel
-  pool.pointee.arguments = call.arguments
+/// Does all parts of a call, with the workers' help.
+func run(_ kernel: cnn_kernel, _ arguments: UnsafeRawPointer, parts: Int, on pool: PoolPointer) {
+  pool.pointee.kernel = kernel
+  pool.pointee.arguments = arguments
   cp_store(&pool.pointee.done, 0)
-  let job = (pool.pointee.job & ~255) + 256 + UInt64(call.parts)
+  let job = (pool.pointee.job & ~255) + 256 + UInt64(parts)
   cp_store64(&pool.pointee.job, job)
   wakeSleepers(pool)
-  call.kernel(call.arguments, 0, Int32(call.parts))
+  kernel(arguments, 0, Int32(parts))
   var others: UInt32 = 0
-  for share in 1..<call.parts {
+  for share in 1..<parts {
     if claim(pool, share, job) {
-      call.kernel(call.arguments, Int32(share), Int32(call.parts))
+      kernel(arguments, Int32(share), Int32(parts))
     } else {
       others += 1
     }

@@ -35,7 +35,7 @@ public func run(_ session: UnsafeMutablePointer<Session>) {
       var task = call
       parallelFor(options.parallelContext, doShare, &task, Int32(call.parts))
     } else if let pool {
-      run(call, on: pool)
+      run(call.kernel, call.arguments, parts: call.parts, on: pool)
     } else {
       call.kernel(call.arguments, 0, 1)
     }

@@ -1,0 +1,168 @@
+import CKernels
+import CTrainingKernels
+import Run
+
+// A step of training: the shares of the batch walk through the plan's steps together, from one serial step to the next.
+extension Trainer {
+  public enum Mode { case evaluate, gradients, learn }
+
+  public struct Result {
+    public var loss = 0.0
+    public var correct = 0
+  }
+
+  /// Works on `count` images, 1 … the batch of the options; the labels are checked. `learningRate` counts in mode learn.
+  public mutating func run(
+    _ mode: Mode, images: UnsafePointer<Float>, labels: UnsafePointer<Int32>, count: Int, learningRate: Float = 0
+  ) -> Result {
+    batch = Batch(images: images, labels: labels, count: count)
+    forEachShare(.prepare(mode))
+    if mode == .evaluate {
+      for i in 0..<plan.layerCount where plan.layers[i].kind == .batchNormalization {
+        useRunningStatistics(plan.layers[i])
+      }
+    }
+    var first = 0
+    let end = mode == .evaluate ? plan.backwardStart : plan.stepCount
+    while first < end {
+      var last = first
+      while last < end && (mode == .evaluate || !plan.steps[last].isSerial) { last += 1 }
+      forEachShare(.steps(first, last, mode))
+      if last < end { performSerial(plan.steps[last], mode) }
+      first = last + 1
+    }
+    if mode != .evaluate { forEachShare(.update(mode, learningRate)) }
+    if mode == .learn { updates += 1 }
+    return result()
+  }
+
+  private func result() -> Result {
+    var result = Result()
+    for share in 0..<plan.shares {
+      result.loss += scores[share].loss
+      result.correct += Int(scores[share].correct)
+    }
+    result.loss /= Double(batch.count)
+    return result
+  }
+
+  private func performSerial(_ step: Step, _ mode: Mode) {
+    let layer = plan.layers[step.layer]
+    if step.verb == .finishStatistics {
+      finishStatistics(layer, updatesRunning: mode == .learn)
+    } else {
+      finishNorm(layer)
+    }
+  }
+}
+
+// MARK: - Shares
+
+extension Trainer {
+  /// What all shares do at the same time.
+  enum Task {
+    case prepare(Mode)
+    /// From one step to before another.
+    case steps(Int, Int, Mode)
+    case update(Mode, Float)
+  }
+
+  private func forEachShare(_ task: Task) {
+    guard let helpers else { return perform(task, 0) }
+    withUnsafePointer(to: Job(trainer: self, task: task)) {
+      helpers.run(
+        { job, share, _ in
+          let job = job!.assumingMemoryBound(to: Job.self)
+          job.pointee.trainer.perform(job.pointee.task, Int(share))
+        }, $0, parts: plan.shares)
+    }
+  }
+
+  private struct Job {
+    let trainer: Trainer
+    let task: Task
+  }
+
+  private func perform(_ task: Task, _ share: Int) {
+    switch task {
+    case .prepare(let mode): prepare(mode, share)
+    case .steps(let first, let end, let mode):
+      let images = cut(batch.count, share)
+      if !images.isEmpty { walk(first, end, mode, images, share) }
+    case .update(let mode, let learningRate):
+      let blocks = cut(plan.parameters.elements / 16, share)
+      reduce(blocks.lowerBound * 16, blocks.upperBound * 16)
+      if mode == .learn { update(blocks.lowerBound * 16, blocks.upperBound * 16, learningRate: learningRate) }
+    }
+  }
+
+  /// A share's part of `count` things: the same for the same numbers.
+  private func cut(_ count: Int, _ share: Int) -> Range<Int> {
+    count * share / plan.shares..<count * (share + 1) / plan.shares
+  }
+
+  private func prepare(_ mode: Mode, _ share: Int) {
+    scores[share] = Score()
+    guard mode != .evaluate else { return }
+    (partials + share * plan.parameters.elements).initialize(repeating: 0, count: plan.parameters.elements)
+    for i in 0..<plan.layerCount {
+      switch plan.layers[i].kind {
+      case .conv: turnWeights(plan.layers[i], share: share)
+      case .batchNormalization: clear(plan.layers[i].norm, share: share)
+      default: break
+      }
+    }
+  }
+
+  /// Image by image through as many steps as possible, while it is in the cache.
+  private func walk(_ first: Int, _ end: Int, _ mode: Mode, _ images: Range<Int>, _ share: Int) {
+    var step = first
+    while step < end {
+      var last = step
+      while last < end && !plan.steps[last].isWhole { last += 1 }
+      if step == last {
+        perform(plan.steps[step], mode, images.lowerBound, images.count, share)
+        step += 1
+        continue
+      }
+      for image in images {
+        for i in step..<last { perform(plan.steps[i], mode, image, 1, share) }
+      }
+      step = last
+    }
+  }
+
+  private func perform(_ step: Step, _ mode: Mode, _ first: Int, _ count: Int, _ share: Int) {
+    let target = step.target
+    switch step.verb {
+    case .input: return importImages(first, count, share)
+    case .loss: return loss(learning: mode != .evaluate, first, count, share)
+    default: break
+    }
+    let layer = plan.layers[step.layer]
+    switch step.verb {
+    case .conv: conv(layer, first, count, share)
+    case .statistics: if mode != .evaluate { statistics(layer, first, count, share) }
+    case .normalise: normalise(layer, first, count, share)
+    case .relu: relu(layer, first, count, share)
+    case .maxPool: pool(kernels.max_pool_f32, layer, first, count, share)
+    case .averagePool: pool(kernels.average_pool_f32, layer, first, count, share)
+    case .add: add(layer, first, count, share)
+    case .flatten: flatten(layer, first, count, share)
+    case .mask, .reluGradient:
+      elementwise(training.mask, source: step.source, y: layer.y, target: target, first, count, share)
+    case .copyGradient:
+      elementwise(training.copy, source: step.source, y: layer.y, target: target, first, count, share)
+    case .addGradient:
+      elementwise(training.add, source: step.source, y: layer.y, target: target, first, count, share)
+    case .weightGradient: weightGradient(layer, first, count, share)
+    case .dataGradient: dataGradient(step.layer, layer, target: target, first, count, share)
+    case .reduceNorm: normGradient(training.batch_norm_reduce, layer, target: target, first, count, share)
+    case .applyNorm: normGradient(training.batch_norm_apply, layer, target: target, first, count, share)
+    case .maxPoolGradient: poolGradient(training.max_pool_gradient, layer, target: target, first, count, share)
+    case .averagePoolGradient: poolGradient(training.average_pool_gradient, layer, target: target, first, count, share)
+    case .flattenGradient: flattenGradient(layer, target: target, first, count, share)
+    case .input, .loss, .finishStatistics, .finishNorm: break
+    }
+  }
+}
