@@ -1,4 +1,0 @@
-import CCNNRT
-import Testing
-
-@Test func versionOfTrainingTests() { #expect(cnnrt_version() == 10000) }
