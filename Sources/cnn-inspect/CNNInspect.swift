@@ -16,7 +16,7 @@ struct CNNInspect: ParsableCommand {
 
   func run() throws {
     let inspection = try Inspection(path: bundle)
-    print(json ? inspection.json : inspection.text)
-    if let error = inspection.error { throw CNNError(error) }
+    print(json ? inspection.json.text : inspection.text)
+    if let error = inspection.error { throw error }
   }
 }

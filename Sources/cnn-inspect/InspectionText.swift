@@ -1,113 +1,118 @@
+import CNNModel
 import CNNSupport
 import Foundation
 
 extension Inspection {
-  /// The inspection as JSON.
-  var json: String {
-    let encoder = JSONEncoder()
-    encoder.keyEncodingStrategy = .convertToSnakeCase
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    encoder.nonConformingFloatEncodingStrategy = .convertToString(
-      positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
-    return String(decoding: try! encoder.encode(self), as: UTF8.self)
-  }
-
-  /// The inspection for people.
+  /// For people: a paragraph per subject.
   var text: String {
-    var parts = ["\(file): \(kind)format \(formatVersion), \(fileBytes) bytes", sectionTable]
-    if let layers {
-      parts.append(layerTable(layers))
-      parts.append(totals(layers))
-    }
-    if let recipe { parts.append(recipe.text) }
-    if let labels, !labels.isEmpty { parts.append("labels (\(labels.count)): \(labels.joined(separator: ", "))") }
-    if let metadata, !metadata.isEmpty {
-      parts.append("metadata:\n" + metadata.sorted { $0.key < $1.key }.map { "  \($0): \($1)" }.joined(separator: "\n"))
-    }
-    if let selfTest {
-      parts.append(
-        "self-test: \(selfTest.inputBytes) bytes in, \(selfTest.outputBytes) out, "
-          + (quantized == true && mixed == false ? "equal to the bit" : "tolerance \(selfTest.tolerance)"))
-    } else if error == nil {
-      parts.append("self-test: none")
+    var parts = [head, sectionTable]
+    if let graph {
+      parts += [layerTable(graph), totals(graph)]
+      if let recipe = graph.recipe { parts.append(recipe.text) }
+      if !graph.labels.isEmpty {
+        parts.append("labels (\(graph.labels.count)): \(graph.labels.joined(separator: ", "))")
+      }
+      let metadata = graph.metadata.entries
+      if !metadata.isEmpty {
+        parts.append("metadata:\n" + metadata.map { "  \($0.key): \($0.value)" }.joined(separator: "\n"))
+      }
+      parts.append(selfTest(graph))
     }
     return parts.joined(separator: "\n\n")
   }
 
-  private var kind: String {
-    guard let quantized, let mixed else { return "" }
-    return (mixed ? "int8 with float layers, " : quantized ? "int8, " : "float32, ")
+  private var head: String {
+    let type = graph.map { $0.isMixed ? "int8 with float layers, " : $0.isQuantized ? "int8, " : "float32, " } ?? ""
+    return "\(path): \(type)format \(version), \(reader.fileBytes) bytes"
   }
 
   private var sectionTable: String {
     var table = TextTable(
       ["section", "codec", "offset", "stored", "raw", "crc32", "checksum"], left: ["codec", "checksum"])
-    for section in sections {
+    for section in reader.sections {
       table.add([
-        section.kind, section.codec, "\(section.offset)", "\(section.storedBytes)", "\(section.rawBytes)",
-        section.crc32,
-        section.crcOk.map { $0 ? "ok" : "WRONG" } ?? "unknown kind",
+        section.name, section.codecName, "\(section.offset)", "\(section.storedBytes)", "\(section.rawBytes)",
+        section.checksum, isIntact(section).map { $0 ? "ok" : "WRONG" } ?? "not read",
       ])
     }
     return table.text
   }
 
-  private func layerTable(_ layers: [Layer]) -> String {
+  private func layerTable(_ graph: Graph) -> String {
     var table = TextTable(
       ["layer", "op", "attributes", "reads", "output", "type", "scale", "zero", "parameters", "multiply-adds"],
       left: ["op", "attributes", "reads", "output", "type"])
-    func number(_ count: Int) -> String { count == 0 ? "" : "\(count)" }
-    func row(_ value: Value, _ cells: [String], _ parameters: Int, _ multiplyAdds: Int) {
+    func row(_ cells: [String], _ output: String, _ parameters: Int, _ multiplyAdds: Int) {
+      let tensor = graph.tensors[output]!
       table.add(
         cells + [
-          value.shape.map(String.init).joined(separator: "×"), value.type,
-          value.scale.map { String(format: "%.4g", $0) } ?? "", value.zeroPoint.map(String.init) ?? "",
-          number(parameters), number(multiplyAdds),
+          tensor.shape.map(String.init).joined(separator: "×"), "\(tensor.type)",
+          tensor.quantization.map { String(format: "%.4g", $0.scales[0]) } ?? "",
+          tensor.quantization.map { "\($0.zeroPoint)" } ?? "",
+          parameters == 0 ? "" : "\(parameters)", multiplyAdds == 0 ? "" : "\(multiplyAdds)",
         ])
     }
-    for input in inputs ?? [] { row(input, [input.name, "input", "", ""], 0, 0) }
-    for layer in layers {
-      let op = layer.op + (layer.activation.map { " + \($0)" } ?? "")
-      let cells = [layer.name, op, layer.attributes.text, layer.inputs.joined(separator: " ")]
-      row(layer.output, cells, layer.parameterCount, layer.multiplyAdds)
+    for input in graph.inputs { row([input, "input", "", ""], input, 0, 0) }
+    for layer in graph.operators {
+      let op = layer.kind.name + (layer.activation == .relu ? " + Relu" : "")
+      row(
+        [layer.name, op, layer.kind.attributeText, graph.activations(of: layer).joined(separator: " ")], layer.output,
+        graph.constants(of: layer).reduce(0) { $0 + $1.tensor.count }, graph.multiplyAdds(of: layer))
     }
     return table.text
   }
 
-  private func totals(_ layers: [Layer]) -> String {
-    let stored = layers.reduce(0) { $0 + $1.parameterBytes }
-    let results = (outputs ?? []).map(\.name).joined(separator: ", ")
-    return
-      "output: \(results); \(parameterCount ?? 0) learned parameters, \(stored) bytes of constants, "
-      + "\(multiplyAdds ?? 0) multiply-adds per image"
+  private func totals(_ graph: Graph) -> String {
+    let constants = Set(graph.operators.flatMap { graph.constants(of: $0).map(\.name) })
+    let bytes = constants.reduce(0) { $0 + graph.tensors[$1]!.bytes }
+    return "output: \(graph.outputs.joined(separator: ", ")); \(graph.parameterCount) learned parameters, "
+      + "\(bytes) bytes of constants, \(graph.multiplyAdds) multiply-adds per image"
+  }
+
+  private func selfTest(_ graph: Graph) -> String {
+    guard let selfTest = graph.selfTest else { return "self-test: none" }
+    func bytes(_ data: [TensorData]) -> Int { data.reduce(0) { $0 + $1.bytes.count } }
+    let rule = graph.isQuantized && !graph.isMixed ? "equal to the bit" : "tolerance \(selfTest.tolerance)"
+    return "self-test: \(bytes(selfTest.inputs)) bytes in, \(bytes(selfTest.outputs)) bytes out, \(rule)"
   }
 }
 
-extension Inspection.Attributes {
+extension OperatorKind {
   /// What differs from the usual: "3×3 stride 2 pad 1".
-  var text: String {
-    var words: [String] = []
-    if let kernelShape { words.append(pair(kernelShape)) }
-    if let strides, strides != [1, 1] { words.append("stride \(pair(strides))") }
-    if let pads, pads != [0, 0, 0, 0] {
-      words.append("pad " + (Set(pads).count == 1 ? "\(pads[0])" : pads.map(String.init).joined(separator: ",")))
+  fileprivate var attributeText: String {
+    switch self {
+    case .conv(let window, let group): window.text + (group == 1 ? "" : " group \(group)")
+    case .maxPool(let window, let ceilMode): window.text + (ceilMode ? " ceil" : "")
+    case .averagePool(let window, let countIncludePad, let ceilMode):
+      window.text + (ceilMode ? " ceil" : "") + (countIncludePad ? " counts padding" : "")
+    case .batchNormalization(let epsilon): "epsilon \(epsilon)"
+    case .gemm, .relu, .globalAveragePool, .globalMaxPool, .add, .flatten, .softmax: ""
     }
-    if let dilations, dilations != [1, 1] { words.append("dilation \(pair(dilations))") }
-    if let group, group != 1 { words.append("group \(group)") }
-    if ceilMode == true { words.append("ceil") }
-    if countIncludePad == true { words.append("counts padding") }
-    if let epsilon { words.append("epsilon \(epsilon)") }
+  }
+}
+
+extension Window {
+  fileprivate var text: String {
+    func pair(_ y: Int, _ x: Int) -> String { y == x ? "\(y)" : "\(y)×\(x)" }
+    let pads = [padTop, padLeft, padBottom, padRight]
+    var words = ["\(kernelHeight)×\(kernelWidth)"]
+    if (strideY, strideX) != (1, 1) { words.append("stride \(pair(strideY, strideX))") }
+    if pads.contains(where: { $0 != 0 }) {
+      words.append("pad " + (Set(pads).count == 1 ? "\(padTop)" : pads.map(String.init).joined(separator: ",")))
+    }
+    if (dilationY, dilationX) != (1, 1) { words.append("dilation \(pair(dilationY, dilationX))") }
     return words.joined(separator: " ")
   }
-
-  private func pair(_ sizes: [Int]) -> String { sizes.map(String.init).joined(separator: "×") }
 }
 
-extension Inspection.ImageRecipe {
-  var text: String {
-    var how = resize
-    if let resizeShorter { how += ", shorter side to \(resizeShorter)" }
-    if let fill { how += ", filled with \(fill.map(String.init).joined(separator: ", "))" }
+extension Recipe {
+  fileprivate var text: String {
+    let how =
+      switch resize {
+      case .stretch: "stretch"
+      case .crop(let shorter): "crop, shorter side to \(shorter)"
+      case .letterbox(let fill): "letterbox, filled with \(fill.map(String.init).joined(separator: ", "))"
+      }
     func list(_ values: [Float]) -> String { values.map { "\($0)" }.joined(separator: ", ") }
     return "recipe: \(width)×\(height) \(channelOrder) (\(how)), (pixel / 255 − \(list(mean))) / \(list(deviation))"
   }

@@ -1,0 +1,98 @@
+import CNNModel
+import Foundation
+import Testing
+
+@Suite struct InspectToolTests {
+  private let tool = Tool(name: "cnn-inspect")
+
+  private func seedNetwork() throws -> Graph {
+    var graph = try Zoo.make("seed", classes: 3, input: ImageSize(height: 28, width: 28, channels: 1))
+    graph.recipe = Recipe(width: 28, height: 28, channelOrder: .grey, mean: [0.25], deviation: [0.5])
+    graph.labels = ["boot", "bag", "é"]
+    return graph
+  }
+
+  private func json(_ text: String) throws -> [String: Any] {
+    try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
+  }
+
+  @Test func jsonSaysWhatIsInTheBundle() throws {
+    let graph = try seedNetwork()
+    try withTemporaryFolder { folder in
+      let path = folder.appending(path: "net.cnn").path
+      try BundleWriter().write(graph, to: path)
+      let result = try tool.run([path, "--json"])
+      #expect(result.exitCode == 0, "\(result.error)")
+      let found = try json(result.output)
+      #expect(found["parameters"] as? Int == graph.parameterCount)
+      #expect(found["multiply_adds"] as? Int == graph.multiplyAdds)
+      #expect(found["labels"] as? [String] == graph.labels)
+      #expect(found["quantized"] as? Bool == false)
+      #expect((found["recipe"] as? [String: Any])?["mean"] as? [Double] == [0.25])
+      #expect((found["metadata"] as? [String: String])?["model"] == "seed")
+      let layers = try #require(found["layers"] as? [[String: Any]])
+      #expect(layers.map { $0["op"] as? String } == graph.operators.map(\.kind.name))
+      let attributes = try #require(layers[0]["attributes"] as? [String: Any])
+      #expect(attributes["kernel_shape"] as? [Int] == [3, 3])
+      #expect(attributes["pads"] as? [Int] == [1, 1, 1, 1])
+      let sections = try #require(found["sections"] as? [[String: Any]])
+      #expect(sections.allSatisfy { $0["crc_ok"] as? Bool == true })
+      let bytes = try Data(contentsOf: URL(filePath: path)).count
+      #expect(found["file_bytes"] as? Int == bytes)
+      // Header, table entries and sections fill the file but for padding to 64.
+      let stored = sections.reduce(64 * (1 + sections.count)) { $0 + ($1["stored_bytes"] as? Int ?? 0) }
+      #expect((bytes - 64 * sections.count...bytes).contains(stored))
+    }
+  }
+
+  @Test func textNamesLayersAndLabels() throws {
+    let graph = try seedNetwork()
+    try withTemporaryFolder { folder in
+      let path = folder.appending(path: "net.cnn").path
+      try BundleWriter(codec: .stored).write(graph, to: path)
+      let result = try tool.run([path])
+      #expect(result.exitCode == 0)
+      for word in graph.labels + graph.operators.map(\.name) + ["WEIGHTS", "float32", "28×28 grey", "self-test: none"] {
+        #expect(result.output.contains(word), "\(word)")
+      }
+    }
+  }
+
+  @Test func damagedWeightsAreNamed() throws {
+    let graph = try seedNetwork()
+    try withTemporaryFolder { folder in
+      let path = folder.appending(path: "net.cnn").path
+      var bytes = try BundleWriter(codec: .stored).bytes(of: graph)
+      let weights = try #require(try BundleReader(bytes).sections.first { $0.kind == .weights })
+      bytes[weights.offset + 1000] ^= 1
+      try Data(bytes).write(to: URL(filePath: path))
+      for arguments in [[path], [path, "--json"]] {
+        let result = try tool.run(arguments)
+        #expect(result.exitCode == 1 && !result.crashed)
+        #expect(result.error.contains("WEIGHTS"))
+        if arguments.count == 2 {
+          let sections = try #require(try json(result.output)["sections"] as? [[String: Any]])
+          #expect(sections.filter { $0["crc_ok"] as? Bool == false }.map { $0["kind"] as? String } == ["WEIGHTS"])
+        } else {
+          #expect(result.output.contains("WRONG"))
+        }
+      }
+    }
+  }
+
+  @Test func whatIsNoBundleIsRefused() throws {
+    let whole = try BundleWriter().bytes(of: try seedNetwork())
+    try withTemporaryFolder { folder in
+      let path = folder.appending(path: "net.cnn").path
+      for bytes in [[], Array("hello".utf8), Array(whole.prefix(100)), Array(whole.dropLast()), whole + [0]] {
+        try Data(bytes).write(to: URL(filePath: path))
+        let result = try tool.run([path])
+        #expect(result.exitCode == 1 && !result.crashed)
+        #expect(result.error.contains(path))
+        #expect(result.output.isEmpty)
+      }
+      let missing = try tool.run([folder.appending(path: "missing.cnn").path])
+      #expect(missing.exitCode == 1 && missing.error.contains("No such file"))
+    }
+  }
+}
