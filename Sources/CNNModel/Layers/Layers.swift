@@ -60,7 +60,8 @@ extension NetworkBuilder {
   }
 }
 
-/// Batch normalisation per channel (Ioffe and Szegedy 2015). Starts with scale 1, bias 0, running mean 0 and variance 1.
+/// Batch normalisation per channel (Ioffe and Szegedy 2015). Starts with scale 1, bias 0, running mean 0 and
+/// variance 1.
 public struct BatchNorm: Layer {
   public var epsilon: Float
 
