@@ -5,7 +5,12 @@ typealias FloatTiles = Tiles<6, 3, 1>
 typealias ByteTiles = Tiles<4, 2, 1>
 
 @_cdecl("cnn_kernels_avx2")
-public func fill(_ out: UnsafeMutablePointer<cnn_kernels>) { fillTable(out) }
+public func fill(_ out: UnsafeMutablePointer<cnn_kernels>) {
+  cnn_kernels_baseline(out)
+  out.pointee.setFloatConvolution()
+  out.pointee.setByteConvolutions()
+  out.pointee.setArithmetic()
+}
 
 @_cdecl("cnn_training_kernels_avx2")
 public func fillTraining(_ out: UnsafeMutablePointer<cnn_training_kernels>) { fillTrainingTable(out) }

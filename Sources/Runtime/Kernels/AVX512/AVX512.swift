@@ -5,7 +5,11 @@ typealias FloatTiles = Tiles<14, 7, 2>
 typealias ByteTiles = Tiles<10, 5, 2>
 
 @_cdecl("cnn_kernels_avx512")
-public func fill(_ out: UnsafeMutablePointer<cnn_kernels>) { fillTable(out) }
+public func fill(_ out: UnsafeMutablePointer<cnn_kernels>) {
+  cnn_kernels_avx2(out)
+  out.pointee.setFloatConvolution()
+  out.pointee.setByteConvolutions()
+}
 
 @_cdecl("cnn_training_kernels_avx512")
 public func fillTraining(_ out: UnsafeMutablePointer<cnn_training_kernels>) { fillTrainingTable(out) }

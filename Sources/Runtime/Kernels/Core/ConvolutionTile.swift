@@ -72,7 +72,7 @@ func multiply<M: Multiplier, let pixels: Int, let blocks: Int>(
           if blocks == 2 { sums1[unchecked: i] = M.add(sums1[unchecked: i], input, w1) }
         }
         weights += 64
-        x += 4
+        x = cv_opaque(x + 4)
         steps &-= 1
       }
     }

@@ -2,7 +2,7 @@ import CKernels
 import CVector
 
 /// A share is a range of images and channels. The zeros behind the last element belong to the share of an image's last channel.
-func flatten(_ a: UnsafePointer<cnn_flatten>, _ share: Share) {
+func flattened(_ a: UnsafePointer<cnn_flatten>, _ share: Share) {
   let x = a.pointee.x, y = a.pointee.y, bytes = Int(a.pointee.element_bytes)
   let channels = Int(x.channels), height = Int(x.height), width = Int(x.width), step = Int(x.pixel)
   for plane in share.range(of: Int(x.batch) &* channels) {

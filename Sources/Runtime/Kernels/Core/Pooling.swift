@@ -63,49 +63,56 @@ struct AveragePoolU8: Pool {
   }
 }
 
-/// The taps of a window along one side that lie in the image, and those that lie in the image or its padding.
+/// The taps of a window along one side that lie in the image, and how many lie in the image or its padding.
 struct Taps {
-  let first: Int, end: Int, padded: Int
+  var first: Int, end: Int, padded: Int
 
+  /// Tap k lies at start + k · dilation.
   @inline(__always) init(at start: Int, kernel: Int, dilation: Int, size: Int, padEnd: Int) {
-    // Tap k lies at start + k · dilation.
-    first = start >= 0 ? 0 : (dilation &- 1 &- start) / dilation
-    let reach = size &- start, padReach = reach &+ padEnd
-    end = min(kernel, (reach &+ dilation &- 1) / dilation)
-    padded = min(kernel, (padReach &+ dilation &- 1) / dilation)
+    first = 0
+    end = kernel
+    padded = kernel
+    if start < 0 || start &+ (kernel &- 1) &* dilation >= size { clip(start, dilation, size, padEnd) }
+  }
+  @inline(never) private mutating func clip(_ start: Int, _ dilation: Int, _ size: Int, _ padEnd: Int) {
+    if start < 0 { first = (dilation &- 1 &- start) / dilation }
+    end = min(end, (size &- start &+ dilation &- 1) / dilation)
+    padded = min(padded, (size &+ padEnd &- start &+ dilation &- 1) / dilation)
   }
 }
 
 @inline(__always) func pool<P: Pool>(_: P.Type, _ a: UnsafePointer<cnn_pool>, _ share: Share) {
-  let pool = P(a), view = a.pointee.y, size = MemoryLayout<P.Stored>.size
-  let args = a.pointee, step = Int(args.x.pixel)
+  let pool = P(a), view = a.pointee.y, size = MemoryLayout<P.Stored>.size, args = a.pointee
+  let pixel = Int(args.x.pixel), row = Int(args.x.row), dilatedPixel = Int(args.dilation_x) &* pixel
   forEachRow(view, share) { n, block, oy in
     let top = oy &* Int(args.stride_y) &- Int(args.pad_top)
     let rows = Taps(
       at: top, kernel: Int(args.kernel_height), dilation: Int(args.dilation_y), size: Int(args.x.height),
       padEnd: Int(args.pad_bottom))
-    let image = UnsafeRawPointer(args.x.address(n, block, 0)), to = view.address(n, block, oy)
-    for ox in 0..<Int(view.width) {
-      let left = ox &* Int(args.stride_x) &- Int(args.pad_left)
+    let image = UnsafeRawPointer(args.x.address(n, block, 0)) + (top &+ rows.first &* Int(args.dilation_y)) &* row
+    var to = view.address(n, block, oy), left = 0 &- Int(args.pad_left)
+    for _ in 0..<Int(view.width) {
       let columns = Taps(
         at: left, kernel: Int(args.kernel_width), dilation: Int(args.dilation_x), size: Int(args.x.width),
         padEnd: Int(args.pad_right))
       var state = pool.start
-      var ky = rows.first
-      while ky < rows.end {
-        let row = (top &+ ky &* Int(args.dilation_y)) &* Int(args.x.row)
-        var from = image + (row &+ (left &+ columns.first &* Int(args.dilation_x)) &* step)
-        var kx = columns.first
-        while kx < columns.end {
+      var line = image + (left &* pixel &+ columns.first &* dilatedPixel)
+      var ky = rows.end &- rows.first
+      while ky > 0 {
+        var from = line
+        var kx = columns.end &- columns.first
+        while kx > 0 {
           state = pool.add(state, from)
-          from += Int(args.dilation_x) &* step
-          kx &+= 1
+          from += dilatedPixel
+          kx &-= 1
         }
-        ky &+= 1
+        line += Int(args.dilation_y) &* row
+        ky &-= 1
       }
       let inside = (rows.end &- rows.first) &* (columns.end &- columns.first)
-      let count = args.count_include_pad != 0 ? rows.padded &* columns.padded : inside
-      to.put(pool.finish(state, count: count), ox &* size)
+      to.put(pool.finish(state, count: args.count_include_pad != 0 ? rows.padded &* columns.padded : inside))
+      to += size
+      left &+= Int(args.stride_x)
     }
   }
   view.fillHalo(isFloat: P.isFloat, share)

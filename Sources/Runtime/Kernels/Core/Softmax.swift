@@ -2,7 +2,7 @@ import CKernels
 import CVector
 
 /// A share is a range of images. See Reference/Softmax.swift for the rule that fixes every bit.
-func softmax(_ a: UnsafePointer<cnn_softmax>, _ share: Share) {
+func softmaxed(_ a: UnsafePointer<cnn_softmax>, _ share: Share) {
   let x = a.pointee.x, y = a.pointee.y, channels = Int(x.channels), blocks = x.blocks
   let scale = all(a.pointee.x_scale), zeroPoint = all(a.pointee.x_zero_point), isBytes = a.pointee.x_is_u8 != 0
   let lanes = Ints(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)

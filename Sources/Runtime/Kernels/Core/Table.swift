@@ -1,26 +1,44 @@
 import CKernels
 import CVector
 
-/// The kernels of the instruction set that this module is compiled for.
-@inline(__always) func fillTable(_ out: UnsafeMutablePointer<cnn_kernels>) {
-  out.pointee = cnn_kernels(
-    isa: cv_isa(),
-    input_offset: cv_input_offset(),
-    conv_f32: { convF32(arguments($0), Share($1, $2)) },
-    conv_u8: { convU8(arguments($0), Share($1, $2)) },
-    conv_u8_f32: { convU8F32(arguments($0), Share($1, $2)) },
-    max_pool_f32: { maxPoolF32(arguments($0), Share($1, $2)) },
-    max_pool_u8: { maxPoolU8(arguments($0), Share($1, $2)) },
-    average_pool_f32: { averagePoolF32(arguments($0), Share($1, $2)) },
-    average_pool_u8: { averagePoolU8(arguments($0), Share($1, $2)) },
-    add_f32: { addF32(arguments($0), Share($1, $2)) },
-    add_u8: { addU8(arguments($0), Share($1, $2)) },
-    affine_f32: { affineF32(arguments($0), Share($1, $2)) },
-    clamp_u8: { clampU8(arguments($0), Share($1, $2)) },
-    flatten: { flatten(arguments($0), Share($1, $2)) },
-    softmax: { softmax(arguments($0), Share($1, $2)) },
-    import_plain: { importPlain(arguments($0), Share($1, $2)) },
-    export_plain: { exportPlain(arguments($0), Share($1, $2)) })
+/// The kernels of the instruction set that this module is compiled for, in groups: a wider instruction set replaces only
+/// the groups that gain by it.
+extension cnn_kernels {
+  @inline(__always) mutating func setAll() {
+    setFloatConvolution()
+    setByteConvolutions()
+    setArithmetic()
+    setMovement()
+  }
+
+  @inline(__always) mutating func setFloatConvolution() {
+    isa = cv_isa()
+    conv_f32 = { convF32(arguments($0), Share($1, $2)) }
+  }
+  @inline(__always) mutating func setByteConvolutions() {
+    isa = cv_isa()
+    input_offset = cv_input_offset()
+    conv_u8 = { convU8(arguments($0), Share($1, $2)) }
+    conv_u8_f32 = { convU8F32(arguments($0), Share($1, $2)) }
+  }
+  /// What calculates in more than 16 bytes at once.
+  @inline(__always) mutating func setArithmetic() {
+    max_pool_f32 = { maxPoolF32(arguments($0), Share($1, $2)) }
+    average_pool_f32 = { averagePoolF32(arguments($0), Share($1, $2)) }
+    average_pool_u8 = { averagePoolU8(arguments($0), Share($1, $2)) }
+    add_f32 = { addF32(arguments($0), Share($1, $2)) }
+    add_u8 = { addU8(arguments($0), Share($1, $2)) }
+    affine_f32 = { affineF32(arguments($0), Share($1, $2)) }
+  }
+  /// What does not, or is too seldom called.
+  @inline(__always) mutating func setMovement() {
+    max_pool_u8 = { maxPoolU8(arguments($0), Share($1, $2)) }
+    clamp_u8 = { clampU8(arguments($0), Share($1, $2)) }
+    flatten = { flattened(arguments($0), Share($1, $2)) }
+    softmax = { softmaxed(arguments($0), Share($1, $2)) }
+    import_plain = { importPlain(arguments($0), Share($1, $2)) }
+    export_plain = { exportPlain(arguments($0), Share($1, $2)) }
+  }
 }
 
 @inline(__always) private func arguments<Arguments>(_ p: UnsafeRawPointer?) -> UnsafePointer<Arguments> {

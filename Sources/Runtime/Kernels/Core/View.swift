@@ -10,22 +10,11 @@ extension cnn_view {
     UnsafeMutableRawPointer(data) + (n &* Int(image) &+ block &* Int(self.block) &+ y &* Int(row))
   }
 
-  /// Writes this share of the halo: `halo_value` bytes, or zeros (bit patterns of float 0).
-  @inline(never) func fillHalo(isFloat: Bool, _ share: Share) {
-    let halo = Int(halo), pixel = Int(pixel), side = halo &* pixel, row = Int(row)
-    let value = isFloat ? 0 : halo_value
+  /// Writes this share of the halo: `halo_value` bytes, or zeros.
+  @inline(__always) func fillHalo(isFloat: Bool, _ share: Share) {
     if halo == 0 { return }
-    let planes = block == 0 ? 1 : blocks, whole = Int(width) &* pixel &+ 2 &* side
-    for plane in share.range(of: Int(batch) &* planes) {
-      let start = address(plane / planes, plane % planes, 0) - side
-      for y in 1...halo {
-        cv_fill(start - y &* row, value, whole)
-        cv_fill(start + (Int(height) &+ y &- 1) &* row, value, whole)
-      }
-      for y in 0..<Int(height) {
-        cv_fill(start + y &* row, value, side)
-        cv_fill(start + (y &* row &+ whole &- side), value, side)
-      }
+    withUnsafePointer(to: self) {
+      cnn_fill_halo($0, isFloat ? 1 : 0, Int32(truncatingIfNeeded: share.part), Int32(truncatingIfNeeded: share.parts))
     }
   }
 }

@@ -6,4 +6,6 @@ typealias FloatTiles = Tiles<14, 7, 2>
 typealias ByteTiles = Tiles<14, 7, 2>
 
 @_cdecl("cnn_kernels_portable512")
-public func fill(_ out: UnsafeMutablePointer<cnn_kernels>) { fillTable(out) }
+public func fill(_ out: UnsafeMutablePointer<cnn_kernels>) {
+  out.pointee.setAll()
+}

@@ -112,6 +112,9 @@ typedef struct cnn_kernels {
   cnn_kernel export_plain;          /* cnn_copy: session → caller */
 } cnn_kernels;
 
+/* Writes share `part` of the halo of a tensor in blocks or pixels: zeros (float) or halo_value. */
+void cnn_fill_halo(const cnn_view *view, int32_t is_float, int32_t part, int32_t parts);
+
 /* Each fills the table. Only those whose modules are linked for this processor family may be called: the first four on x86-64,
  * the NEON ones on aarch64 (where neon takes the place of baseline). */
 void cnn_kernels_baseline(cnn_kernels *out);

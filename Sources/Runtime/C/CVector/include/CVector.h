@@ -200,6 +200,11 @@ CV int32_t cv_quantize(float v, float low, float high) {
 CV double cv_square_root(double v) { return __builtin_elementwise_sqrt(v); }
 CV cv_f32x8 cv_square_roots(cv_f32x8 v) { return __builtin_elementwise_sqrt(v); }
 
+/* The same address, but the compiler does not know: in a loop over x it would keep a pointer for each pixel, not one and fixed distances. */
+CV const void *cv_opaque(const void *p) {
+  __asm__("" : "+r"(p));
+  return p;
+}
 CV void cv_fill(void *p, int32_t byte, size_t count) { __builtin_memset(p, byte, count); }
 CV void cv_copy(void *to, const void *from, size_t count) { __builtin_memcpy(to, from, count); }
 /* Fetch a line for soon: a hint, never faults. */
