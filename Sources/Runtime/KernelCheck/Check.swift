@@ -5,6 +5,8 @@ import CKernels
 struct Check {
   var random: Random
   let fast: cnn_kernels, reference: cnn_kernels, cases: Int
+  /// FNV-1a over all results so far, to be compared between processors: equal for every operator but conv_f32.
+  var digest: UInt64 = 0xCBF2_9CE4_8422_2325
   let x = Piece(capacity: 64), b = Piece(capacity: 64), expected = Piece(capacity: 64), actual = Piece(capacity: 64)
   let weights = Piece(capacity: 32), plainWeights = Piece(capacity: 32), scale = Piece(capacity: 1)
   let shift = Piece(capacity: 1), fastBias = Piece(capacity: 1), referenceBias = Piece(capacity: 1)
@@ -38,8 +40,11 @@ struct Check {
   }
 
   private mutating func repeated(_ operation: StaticString, _ one: (inout Check) -> Void) {
+    digest = 0xCBF2_9CE4_8422_2325
     for _ in 0..<cases { one(&self) }
-    operation.utf8Start.withMemoryRebound(to: CChar.self, capacity: 1) { check_report($0, fast.isa, Int64(cases)) }
+    operation.utf8Start.withMemoryRebound(to: CChar.self, capacity: 1) {
+      check_report($0, fast.isa, Int64(cases), digest)
+    }
   }
 
   /// Runs the reference and, cut into shares, the fast kernel; both results lie in tensors that began with equal bytes,
@@ -61,6 +66,15 @@ struct Check {
         fail(expected, actual, byte)
       }
     }
+    digest(actual)
+  }
+
+  private mutating func digest(_ y: Tensor) {
+    var digest = digest
+    y.forEachElement { p in
+      for byte in 0..<y.elementBytes { digest = mixed(digest, p.load(fromByteOffset: byte, as: UInt8.self)) }
+    }
+    self.digest = digest
   }
 
   func run<Arguments>(_ kernel: cnn_kernel, _ arguments: Arguments, parts: Int) {
@@ -125,3 +139,6 @@ func randomByte(_ random: inout Random, _ p: UnsafeMutableRawPointer) {
   let value = bits & 7 == 0 ? (bits & 8 == 0 ? 0 : 255) : UInt8(truncatingIfNeeded: bits >> 32)
   p.storeBytes(of: value, as: UInt8.self)
 }
+
+/// One step of FNV-1a.
+func mixed(_ digest: UInt64, _ byte: UInt8) -> UInt64 { (digest ^ UInt64(byte)) &* 0x100_0000_01B3 }

@@ -64,6 +64,7 @@ extension Check {
           check_stop("export_plain differs: ", String(cString: fast.isa), 1)
         }
       }
+      for i in 0..<plainSize { digest = mixed(digest, actual.base.load(fromByteOffset: i, as: UInt8.self)) }
     }
   }
 }

@@ -2,7 +2,8 @@ import CCheck
 import CKernels
 
 /// kernel-check ISA SEED CASES: compares the kernels of one instruction set with the naive reference, CASES random cases
-/// for each operator. Prints a line per operator; stops with status 1 at the first difference, 2 if it cannot run.
+/// for each operator. Prints a line per operator, with a digest of the results that is the same on every processor (but for
+/// conv_f32, whose results differ by rounding); stops with status 1 at the first difference, 2 if it cannot run.
 @_cdecl("kernel_check_main")
 public func main(_ count: Int32, _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) -> Int32 {
   guard count == 4, let isa = arguments[1], let seed = arguments[2], let cases = arguments[3] else {

@@ -62,19 +62,39 @@ struct Tensor {
     let place = Int(view.image) * n + Int(view.block) * (c / 16) + Int(view.row) * y + Int(view.pixel) * x
     return UnsafeMutableRawPointer(view.data) + (place + c % 16 * elementBytes)
   }
-  /// Real elements, and a halo as its writer owes it; everything else is 0xFF, which as float is not a number.
-  func fill(_ random: inout Random, _ element: (inout Random, UnsafeMutableRawPointer) -> Void) {
-    piece.fill(0xFF)
-    for byte in 0..<piece.bytes where place(byte) == .halo {
-      piece.base.storeBytes(of: elementBytes == 4 ? 0 : UInt8(view.halo_value), toByteOffset: byte, as: UInt8.self)
-    }
+  /// Calls `body` with the address of every element of every channel.
+  func forEachElement(_ body: (UnsafeMutableRawPointer) -> Void) {
     for n in 0..<Int(view.batch) {
       for c in 0..<Int(view.channels) {
         for y in 0..<Int(view.height) {
-          for x in 0..<Int(view.width) { element(&random, address(n, c, y, x)) }
+          for x in 0..<Int(view.width) { body(address(n, c, y, x)) }
         }
       }
     }
+  }
+  /// Real elements, and a halo as its writer owes it; everything else is 0xFF, which as float is not a number.
+  func fill(_ random: inout Random, _ element: (inout Random, UnsafeMutableRawPointer) -> Void) {
+    piece.fill(0xFF)
+    let halo = Int(view.halo), width = (Int(view.width) + 2 * halo) * Int(view.pixel)
+    for n in 0..<Int(view.batch) {
+      for c in stride(from: 0, to: view.block == 0 ? 1 : Int(view.channels), by: 16) {
+        for y in -halo..<Int(view.height) + halo {
+          memset(address(n, c, y, -halo), elementBytes == 4 ? 0 : view.halo_value, width)
+        }
+      }
+    }
+    // The lanes behind the last channel, inside the image.
+    if view.block != 0 && view.channels % 16 != 0 {
+      let last = Int(view.channels) / 16 * 16, lanes = Int(view.channels) - last
+      for n in 0..<Int(view.batch) {
+        for y in 0..<Int(view.height) {
+          for x in 0..<Int(view.width) {
+            memset(address(n, last, y, x) + lanes * elementBytes, 0xFF, (16 - lanes) * elementBytes)
+          }
+        }
+      }
+    }
+    forEachElement { element(&random, $0) }
   }
 
   /// The first byte in which two tensors of one shape differ, lanes behind the last channel apart; nil: none.

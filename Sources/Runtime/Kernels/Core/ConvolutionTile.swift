@@ -9,14 +9,14 @@ enum RegisterTile<let pixels: Int, let blocks: Int> {}
 /// for all of them cheap, and few enough for the first-level cache.
 struct Batch {
   /// Large enough for one large tile at least; cut down to a multiple of the instruction set's.
-  @inline(__always) static var capacity: Int { 42 }
+  @inline(__always) static var capacity: Int { 28 }
 
-  /// [2 blocks][42 pixels][16 channels], int32 or float.
-  private var sums = InlineArray<84, Ints>(repeating: Ints(repeating: 0))
+  /// [2 blocks][28 pixels][16 channels], int32 or float.
+  private var sums = InlineArray<56, Ints>(repeating: Ints(repeating: 0))
   /// Bytes from x.data to a pixel's input.
-  var inputs = InlineArray<42, Int>(repeating: 0)
+  var inputs = InlineArray<28, Int>(repeating: 0)
   /// Bytes from y.data to a pixel's output in block 0.
-  var outputs = InlineArray<42, Int>(repeating: 0)
+  var outputs = InlineArray<28, Int>(repeating: 0)
 
   @inline(__always) init() {}
 

@@ -39,8 +39,8 @@ static inline int check_processor_has(const char *isa) {
 #endif
 }
 
-static inline void check_report(const char *operation, const char *isa, int64_t cases) {
-  printf("%s %s: %lld cases equal\n", operation, isa, (long long)cases);
+static inline void check_report(const char *operation, const char *isa, int64_t cases, uint64_t digest) {
+  printf("%s %s: %lld cases equal, digest %016llx\n", operation, isa, (long long)cases, (unsigned long long)digest);
   fflush(stdout);
 }
 static inline void check_number(const char *name, int64_t value) { printf(" %s=%lld", name, (long long)value); }
