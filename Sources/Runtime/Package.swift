@@ -23,10 +23,9 @@ func kernels(_ isa: String, _ flags: String...) -> Target {
     linkerSettings: isa == "Reference" ? [.linkedLibrary("m")] : [])
 }
 
-// Every 64-bit Arm processor has NEON, so there is no Baseline beside it.
 #if arch(arm64)
   let kernelTargets = [
-    kernels("NEON"), kernels("NEONDotprod", "-march=armv8.2-a+dotprod"),
+    kernels("Baseline"), kernels("NEON"), kernels("NEONDotprod", "-march=armv8.2-a+dotprod"),
   ]
 #else
   let kernelTargets = [

@@ -20,11 +20,11 @@ public func main(_ count: Int32, _ arguments: UnsafeMutablePointer<UnsafeMutable
 }
 
 private func fillTable(_ isa: UnsafePointer<CChar>, _ kernels: inout cnn_kernels) -> Bool {
+  if strcmp(isa, "baseline") == 0 { cnn_kernels_baseline(&kernels) }
   #if arch(arm64)
     if strcmp(isa, "neon") == 0 { cnn_kernels_neon(&kernels) }
     if strcmp(isa, "neon-dotprod") == 0 { cnn_kernels_neon_dotprod(&kernels) }
   #else
-    if strcmp(isa, "baseline") == 0 { cnn_kernels_baseline(&kernels) }
     if strcmp(isa, "avx2") == 0 { cnn_kernels_avx2(&kernels) }
     if strcmp(isa, "avx512") == 0 { cnn_kernels_avx512(&kernels) }
     if strcmp(isa, "avx512vnni") == 0 { cnn_kernels_avx512vnni(&kernels) }

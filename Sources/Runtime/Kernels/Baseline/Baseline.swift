@@ -1,13 +1,36 @@
 import CKernels
 import CTrainingKernels
+import CVector
 
-typealias FloatTiles = Tiles<2, 1, 1>
-typealias ByteTiles = Tiles<2, 1, 1>
+#if arch(arm64)
+  // Every 64-bit Arm processor has NEON: its kernels, under the name that asks for nothing.
+  @_cdecl("cnn_kernels_baseline")
+  public func fill(_ out: UnsafeMutablePointer<cnn_kernels>) {
+    cnn_kernels_neon(out)
+    out.pointee.isa = cv_baseline_name()
+  }
 
-@_cdecl("cnn_kernels_baseline")
-public func fill(_ out: UnsafeMutablePointer<cnn_kernels>) {
-  out.pointee.setAll()
-}
+  @_cdecl("cnn_training_kernels_baseline")
+  public func fillTraining(_ out: UnsafeMutablePointer<cnn_training_kernels>) {
+    cnn_training_kernels_neon(out)
+  }
 
-@_cdecl("cnn_training_kernels_baseline")
-public func fillTraining(_ out: UnsafeMutablePointer<cnn_training_kernels>) { fillTrainingTable(out) }
+  typealias FloatTiles = Tiles<1, 1, 1>
+  typealias ByteTiles = Tiles<1, 1, 1>
+#else
+  typealias FloatTiles = Tiles<2, 1, 1>
+  typealias ByteTiles = Tiles<2, 1, 1>
+
+  @_cdecl("cnn_kernels_baseline")
+  public func fill(_ out: UnsafeMutablePointer<cnn_kernels>) {
+    out.pointee.setAll()
+  }
+
+  @_cdecl("cnn_training_kernels_baseline")
+  public func fillTraining(_ out: UnsafeMutablePointer<cnn_training_kernels>) { fillTrainingTable(out) }
+
+  @_cdecl("cnn_fill_halo") @implementation
+  public func cnn_fill_halo(_ view: UnsafePointer<cnn_view>!, _ is_float: Int32, _ part: Int32, _ parts: Int32) {
+    fillHalo(view, isFloat: is_float != 0, Share(part, parts))
+  }
+#endif

@@ -11,3 +11,8 @@ public func fill(_ out: UnsafeMutablePointer<cnn_kernels>) {
 
 @_cdecl("cnn_training_kernels_neon")
 public func fillTraining(_ out: UnsafeMutablePointer<cnn_training_kernels>) { fillTrainingTable(out) }
+
+@_cdecl("cnn_fill_halo") @implementation
+public func cnn_fill_halo(_ view: UnsafePointer<cnn_view>!, _ is_float: Int32, _ part: Int32, _ parts: Int32) {
+  fillHalo(view, isFloat: is_float != 0, Share(part, parts))
+}

@@ -116,7 +116,7 @@ typedef struct cnn_kernels {
 void cnn_fill_halo(const cnn_view *view, int32_t is_float, int32_t part, int32_t parts);
 
 /* Each fills the table. Only those whose modules are linked for this processor family may be called: the first four on x86-64,
- * the NEON ones on aarch64 (where neon takes the place of baseline). */
+ * baseline and the NEON ones on aarch64 (where baseline is neon by another name). */
 void cnn_kernels_baseline(cnn_kernels *out);
 void cnn_kernels_avx2(cnn_kernels *out);
 void cnn_kernels_avx512(cnn_kernels *out);

@@ -39,6 +39,7 @@ CV const char *cv_isa(void) {
 #endif
 }
 CV const char *cv_reference_name(void) { return "reference"; }
+CV const char *cv_baseline_name(void) { return "baseline"; }
 CV int32_t cv_input_offset(void) {
 #if defined(__aarch64__) && !defined(CV_PORTABLE)
   return 128;
