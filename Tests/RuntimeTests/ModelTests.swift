@@ -122,7 +122,8 @@ struct ModelTests {
   @Test func verifyFindsFlippedWeights() throws {
     let graph = try Self.network(quantized: true)
     var bytes = try BundleWriter(codec: .stored).bytes(of: graph)
-    try check { cnnrt_model_verify(try! OpenModel(bytes).handle, $0) }
+    let whole = try OpenModel(bytes)
+    try check { cnnrt_model_verify(whole.handle, $0) }
     // The weights are the last section before the table.
     let table = bytes.withUnsafeBytes { Int($0.load(fromByteOffset: 24, as: UInt64.self)) }
     let weights = (0..<6).map { table + 64 * $0 }.first { bytes[$0] == 2 }!

@@ -2,7 +2,7 @@ import CNNModel
 import Foundation
 import Testing
 
-/// A C program of Programs/, compiled against the public headers and the library, run as a process of its own.
+/// A C program of Tests/Programs, compiled against the public headers and the library, run as a process of its own.
 struct Program {
   let path: URL
 
@@ -14,7 +14,7 @@ struct Program {
       URL(fileURLWithPath: "/usr/bin/env"),
       [
         "clang", "-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-Wno-missing-field-initializers", "-I", include,
-        here.appending(path: "Programs/\(name).c").path, "-o", path.path, "-L", Library.directory.path, "-lcnnrt", "-lz",
+        here.appending(path: "../Programs/\(name).c").path, "-o", path.path, "-L", Library.directory.path, "-lcnnrt", "-lz",
         "-Wl,-rpath,\(Library.directory.path)",
       ])
     try #require(result.status == 0, "\(result.text)")
