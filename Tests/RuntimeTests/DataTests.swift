@@ -21,7 +21,8 @@ struct DataTests {
     let session = try OpenSession(OpenModel(Self.identity([1, c, h, w]))) { $0.batch = Int32(n) }
     func value(_ i: (Int, Int, Int, Int)) -> Float { Float(1 + i.0 * 1000 + i.1 * 50 + i.2 * 7 + i.3) }
     let orders: [(Int, Int, Int, Int)] = [
-      (c * h * w, h * w, w, 1), (h * w * c, 1, w * c, c), (1, n, n * c, n * c * h), (c * h * w * 2, h * w * 2, w * 2, 2),
+      (c * h * w, h * w, w, 1), (h * w * c, 1, w * c, c), (1, n, n * c, n * c * h),
+      (c * h * w * 2, h * w * 2, w * 2, 2),
     ]
     for input in orders {
       for output in orders {
@@ -74,7 +75,8 @@ struct DataTests {
       try check { cnnrt_session_get_output(session.handle, 0, &a, $0) }
     }
     #expect(y == [0, 0.5, 38.75, 38.75, 38.75, 0, 7, 0])
-    #expect(try session.outputs(Self.identity([1, 8], quantization: q))[0] == [100, 102, 255, 255, 255, 100, 128, 100])
+    #expect(
+      try session.outputs(Self.identity([1, 8], quantization: q))[0] == [100, 102, 255, 255, 255, 100, 128, 100])
   }
 
   @Test(arguments: [1, 3, 4, 5, 16, 17]) func mapsWhereTheOrderIsPlain(channels: Int) throws {
@@ -83,9 +85,10 @@ struct DataTests {
       if shape.count == 4 {
         // An image that a convolution reads lies in pixels.
         graph.tensors["w"] = Tensor(
-          .float32((0..<channels * channels * 9).map { i in
-            i / 9 % channels == i / 9 / channels && i % 9 == 4 ? 1 : 0
-          }), shape: [channels, channels, 3, 3])
+          .float32(
+            (0..<channels * channels * 9).map { i in
+              i / 9 % channels == i / 9 / channels && i % 9 == 4 ? 1 : 0
+            }), shape: [channels, channels, 3, 3])
         graph.operators = [Operator("conv", .conv(Window(3, padding: 1)), inputs: ["x", "w"], outputs: ["y"])]
       }
       let session = try OpenSession(OpenModel(graph))

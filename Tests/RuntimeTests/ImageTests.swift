@@ -59,7 +59,8 @@ struct ImageTests {
     var random = Random(seed: 1)
     let rgb = Pixels.random(7, 5, 3, &random)
     for (order, map) in [(Recipe.ChannelOrder.rgb, [0, 1, 2]), (.bgr, [2, 1, 0])] {
-      for resize in [Recipe.Resize.stretch, .crop(shorter: 7), .letterbox(fill: [0, 0, 0])] where resize != .crop(shorter: 7) {
+      for resize in [Recipe.Resize.stretch, .crop(shorter: 7), .letterbox(fill: [0, 0, 0])]
+      where resize != .crop(shorter: 7) {
         let seen = try Self.seen(rgb, Self.recipe(7, 5, order, resize))
         for c in 0..<3 {
           #expect(Self.levels(seen[c]) == (0..<35).map { Int(rgb.bytes[3 * $0 + map[c]]) })
@@ -123,7 +124,8 @@ struct ImageTests {
         for y in 0..<h {
           for x in 0..<w {
             let exact = Self.resized(image, c, w, h, x, y)
-            #expect(abs(Double(seen[c][y * w + x]) * 255 - exact) <= 0.51, "\(image.width)×\(image.height) to \(w)×\(h)")
+            #expect(
+              abs(Double(seen[c][y * w + x]) * 255 - exact) <= 0.51, "\(image.width)×\(image.height) to \(w)×\(h)")
           }
         }
       }

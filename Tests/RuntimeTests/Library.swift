@@ -23,16 +23,19 @@ final class Library: @unchecked Sendable {
   func symbol<F>(_ name: String, _: F.Type) -> F { unsafeBitCast(dlsym(handle, name), to: F.self) }
 
   typealias Failing = UnsafeMutablePointer<cnnrt_error>?
-  typealias Open = @convention(c) (
-    UnsafeRawPointer?, Int, UnsafePointer<cnnrt_model_options>?, UnsafeMutablePointer<OpaquePointer?>?, Failing
-  ) -> cnnrt_status
+  typealias Open =
+    @convention(c) (
+      UnsafeRawPointer?, Int, UnsafePointer<cnnrt_model_options>?, UnsafeMutablePointer<OpaquePointer?>?, Failing
+    ) -> cnnrt_status
   typealias Close = @convention(c) (OpaquePointer?) -> Void
-  typealias Size = @convention(c) (
-    OpaquePointer?, UnsafePointer<cnnrt_session_options>?, UnsafeMutablePointer<Int>?, Failing
-  ) -> cnnrt_status
-  typealias Create = @convention(c) (
-    OpaquePointer?, UnsafePointer<cnnrt_session_options>?, UnsafeMutablePointer<OpaquePointer?>?, Failing
-  ) -> cnnrt_status
+  typealias Size =
+    @convention(c) (
+      OpaquePointer?, UnsafePointer<cnnrt_session_options>?, UnsafeMutablePointer<Int>?, Failing
+    ) -> cnnrt_status
+  typealias Create =
+    @convention(c) (
+      OpaquePointer?, UnsafePointer<cnnrt_session_options>?, UnsafeMutablePointer<OpaquePointer?>?, Failing
+    ) -> cnnrt_status
   typealias Move = @convention(c) (OpaquePointer?, UInt32, UnsafePointer<cnnrt_array>?, Failing) -> cnnrt_status
   typealias Run = @convention(c) (OpaquePointer?, Failing) -> cnnrt_status
   typealias Available = @convention(c) (UInt32) -> UnsafePointer<CChar>?
@@ -157,7 +160,8 @@ final class OpenSession: @unchecked Sendable {
     return all
   }
 
-  private func move(_ function: Library.Move, _ index: Int, _ tensor: Tensor, _ bytes: inout [UInt8]) throws(CallError) {
+  private func move(_ function: Library.Move, _ index: Int, _ tensor: Tensor, _ bytes: inout [UInt8]) throws(CallError)
+  {
     var array = cnnrt_array(tensor.shape, batch: batch)
     array.type = cnnrt_type(tensor.type.rawValue)
     let handle = handle

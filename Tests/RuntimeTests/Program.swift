@@ -14,7 +14,8 @@ struct Program {
       URL(fileURLWithPath: "/usr/bin/env"),
       [
         "clang", "-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-Wno-missing-field-initializers", "-I", include,
-        here.appending(path: "../Programs/\(name).c").path, "-o", path.path, "-L", Library.directory.path, "-lcnnrt", "-lz",
+        here.appending(path: "../Programs/\(name).c").path, "-o", path.path, "-L", Library.directory.path, "-lcnnrt",
+        "-lz",
         "-Wl,-rpath,\(Library.directory.path)",
       ])
     try #require(result.status == 0, "\(result.text)")

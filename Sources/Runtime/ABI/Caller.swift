@@ -23,21 +23,28 @@ private func describe(_ failure: Failure, in out: UnsafeMutablePointer<cnnrt_err
     var text = TextWriter($0)
     text.put(failure.place)
     guard let name = failure.name, name.pointee != 0 else { return }
-    if failure.place.utf8CodeUnitCount > 0 { text.put(UInt8(ascii: " ")) }
-    text.put(cString: name)
+    if failure.place.pointee != 0 { text.put(UInt8(ascii: " ")) }
+    text.put(name: name)
   }
   withUnsafeMutableBytes(of: &e.message) {
     var text = TextWriter($0)
     text.put(failure.message, failure.numbers)
-    if failure.status == CNNRT_ERROR_FORMAT {
-      text.put(". The bundle is damaged or wrongly made: get it again or export it anew.")
-    }
+    guard failure.status == CNNRT_ERROR_FORMAT else { return }
+    text.put(cString(". The bundle is damaged or wrongly made: get it again or export it anew."))
   }
   writeStruct(e, to: out)
 }
 
+@inline(__always)
 func invalid(_ argument: StaticString, _ message: StaticString, _ a: Int = 0, _ b: Int = 0) -> Failure {
-  Failure(CNNRT_ERROR_INVALID_ARGUMENT, message, a, b).at(argument)
+  invalid(cString(argument), cString(message), a, b)
+}
+@inline(never)
+private func invalid(_ argument: UnsafePointer<CChar>, _ message: UnsafePointer<CChar>, _ a: Int, _ b: Int) -> Failure {
+  var failure = Failure(CNNRT_ERROR_INVALID_ARGUMENT, "", a, b)
+  failure.place = argument
+  failure.message = message
+  return failure
 }
 
 func require<T>(_ pointer: T?, _ argument: StaticString) throws(Failure) -> T {

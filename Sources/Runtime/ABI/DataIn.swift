@@ -6,7 +6,8 @@ import Run
 
 @_cdecl("cnnrt_session_set_input") @implementation
 public func cnnrt_session_set_input(
-  _ handle: OpaquePointer?, _ index: UInt32, _ array: UnsafePointer<cnnrt_array>?, _ error: UnsafeMutablePointer<cnnrt_error>?
+  _ handle: OpaquePointer?, _ index: UInt32, _ array: UnsafePointer<cnnrt_array>?,
+  _ error: UnsafeMutablePointer<cnnrt_error>?
 ) -> cnnrt_status {
   attempt(error) { () throws(Failure) in
     let s = session(try require(handle, "session"))
@@ -60,7 +61,8 @@ public func cnnrt_session_set_image_at(
       throw invalid("image", "its size must be 1 … 65535 on both sides, its channels 1 … 4, reserved 0.")
     }
     guard i.row_bytes.magnitude >= UInt64(i.width) * UInt64(i.channels) else {
-      throw invalid("image.row_bytes", "a row has % bytes and its pixels need %.", Int(i.row_bytes), Int(i.width) * Int(i.channels))
+      throw invalid(
+        "image.row_bytes", "a row has % bytes and its pixels need %.", Int(i.row_bytes), Int(i.width) * Int(i.channels))
     }
     guard s.pointee.image != nil else {
       throw Failure(CNNRT_ERROR_STATE, "the bundle has no recipe for images. Use cnnrt_session_set_input.")
@@ -99,15 +101,19 @@ func read(
   let data = try require(a.data, "array.data")
   let t = s.pointee.network.pointee.model.tensor(tensor)
   guard a.type == CNNRT_FLOAT32 || a.type == CNNRT_UINT8 && t.isUInt8 else {
-    throw invalid("array.type", "% does not go with the tensor. Use CNNRT_FLOAT32, or its own type.", Int(a.type.rawValue))
+    throw invalid(
+      "array.type", "% does not go with the tensor. Use CNNRT_FLOAT32, or its own type.", Int(a.type.rawValue))
   }
   let isFloat = a.type == CNNRT_FLOAT32
-  guard a.rank == t.rank else { throw invalid("array.rank", "it is % and the tensor's is %.", Int(a.rank), Int(t.rank)) }
+  guard a.rank == t.rank else {
+    throw invalid("array.rank", "it is % and the tensor's is %.", Int(a.rank), Int(t.rank))
+  }
   let isImage = t.rank == 4
   guard a.shape.0 == s.pointee.options.batch, a.shape.1 == t.channels,
     !isImage || a.shape.2 == t.height && a.shape.3 == t.width
   else {
-    throw invalid("array.shape", "it is not that of the tensor: a batch of %, % channels …", s.pointee.options.batch, t.channels)
+    throw invalid(
+      "array.shape", "it is not that of the tensor: a batch of %, % channels …", s.pointee.options.batch, t.channels)
   }
   let b = a.strides
   guard b.0 | b.1 != 0 || isImage && b.2 | b.3 != 0 else {
@@ -124,8 +130,10 @@ private func map(
   let (t, v) = (model.tensor(tensor), s.pointee.view(tensor))
   // Strides can say where a channel is only if it is the same way from each to the next.
   guard v.block == 0 || t.channels <= 16 || Int(v.block) == 16 * t.elementBytes else {
-    throw Failure(CNNRT_ERROR_UNSUPPORTED, "it is not kept in a plain order. Use cnnrt_session_set_input or _get_output.")
-      .at("tensor", model.name(tensor))
+    throw Failure(
+      CNNRT_ERROR_UNSUPPORTED, "it is not kept in a plain order. Use cnnrt_session_set_input or _get_output."
+    )
+    .at("tensor", model.name(tensor))
   }
   var a = cnnrt_array()
   a.data = UnsafeMutableRawPointer(v.data)

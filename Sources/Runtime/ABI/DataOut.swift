@@ -6,7 +6,8 @@ import Run
 
 @_cdecl("cnnrt_session_get_output") @implementation
 public func cnnrt_session_get_output(
-  _ handle: OpaquePointer?, _ index: UInt32, _ array: UnsafePointer<cnnrt_array>?, _ error: UnsafeMutablePointer<cnnrt_error>?
+  _ handle: OpaquePointer?, _ index: UInt32, _ array: UnsafePointer<cnnrt_array>?,
+  _ error: UnsafeMutablePointer<cnnrt_error>?
 ) -> cnnrt_status {
   attempt(error) { () throws(Failure) in
     let s = session(try require(handle, "session"))
@@ -55,5 +56,7 @@ public func cnnrt_session_top_k_at(
 }
 
 private func requireRun(_ s: UnsafeMutablePointer<Session>) throws(Failure) {
-  guard s.pointee.hasRun else { throw Failure(CNNRT_ERROR_STATE, "there is no output yet. Call cnnrt_session_run first.") }
+  guard s.pointee.hasRun else {
+    throw Failure(CNNRT_ERROR_STATE, "there is no output yet. Call cnnrt_session_run first.")
+  }
 }

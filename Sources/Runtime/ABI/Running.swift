@@ -19,6 +19,8 @@ public func cnnrt_session_layer_nanoseconds(_ handle: OpaquePointer?, _ layer: U
 }
 
 @_cdecl("cnnrt_session_self_test") @implementation
-public func cnnrt_session_self_test(_ handle: OpaquePointer?, _ error: UnsafeMutablePointer<cnnrt_error>?) -> cnnrt_status {
+public func cnnrt_session_self_test(_ handle: OpaquePointer?, _ error: UnsafeMutablePointer<cnnrt_error>?)
+  -> cnnrt_status
+{
   attempt(error) { () throws(Failure) in try selfTest(session(try require(handle, "session"))) }
 }

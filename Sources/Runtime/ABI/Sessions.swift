@@ -21,7 +21,8 @@ public func cnnrt_session_arena_size(
 
 @_cdecl("cnnrt_session_create") @implementation
 public func cnnrt_session_create(
-  _ model: OpaquePointer?, _ options: UnsafePointer<cnnrt_session_options>?, _ out: UnsafeMutablePointer<OpaquePointer?>?,
+  _ model: OpaquePointer?, _ options: UnsafePointer<cnnrt_session_options>?,
+  _ out: UnsafeMutablePointer<OpaquePointer?>?,
   _ error: UnsafeMutablePointer<cnnrt_error>?
 ) -> cnnrt_status {
   out?.pointee = nil
@@ -64,7 +65,9 @@ private func read(
   guard o.flags & ~UInt32(CNNRT_SESSION_PROFILE) == 0, o.reserved == 0 else {
     throw invalid("options", "flags or reserved have unknown bits. Set them to 0.")
   }
-  guard o.threads >= 0, o.batch >= 0, o.arena_bytes >= 0 else { throw invalid("options", "threads, batch or arena_bytes is negative.") }
+  guard o.threads >= 0, o.batch >= 0, o.arena_bytes >= 0 else {
+    throw invalid("options", "threads, batch or arena_bytes is negative.")
+  }
   var parsed = SessionOptions()
   parsed.batch = max(1, Int(o.batch))
   parsed.threads = min(max(1, Int(o.threads)), SessionOptions.maxThreads)

@@ -1,3 +1,4 @@
+import Bundle
 import CCNNRT
 
 @_cdecl("cnnrt_status_string") @implementation
@@ -17,9 +18,4 @@ public func cnnrt_status_string(_ status: cnnrt_status) -> UnsafePointer<CChar>!
     default: "unknown status"
     }
   return cString(text)
-}
-
-/// A literal is followed by a zero byte.
-func cString(_ text: StaticString) -> UnsafePointer<CChar> {
-  UnsafeRawPointer(text.utf8Start).assumingMemoryBound(to: CChar.self)
 }

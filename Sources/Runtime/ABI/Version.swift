@@ -1,3 +1,4 @@
+import Bundle
 import CCNNRT
 
 @_cdecl("cnnrt_version") @implementation

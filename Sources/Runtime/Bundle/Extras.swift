@@ -8,8 +8,8 @@ public struct SelfTest {
 }
 
 extension Model {
-  mutating func readRecipe() throws(Failure) {
-    guard let section = sections[CNNB_SECTION_RECIPE] else { return }
+  mutating func readRecipe(_ section: Section?) throws(Failure) {
+    guard let section else { return }
     do throws(Failure) {
       guard section.count == MemoryLayout<cnnb_recipe>.size else {
         throw .format("it has % bytes and should have %", section.count, MemoryLayout<cnnb_recipe>.size)
@@ -46,8 +46,8 @@ extension Model {
 
   private func isDeviation(_ x: Float) -> Bool { x.isFinite && x != 0 }
 
-  mutating func readSelfTest() throws(Failure) {
-    guard let section = sections[CNNB_SECTION_SELF_TEST], let data = section.data else { return }
+  mutating func readSelfTest(_ section: Section?) throws(Failure) {
+    guard let section, let data = section.data else { return }
     do throws(Failure) {
       let headerBytes = MemoryLayout<cnnb_self_test>.size
       guard section.count >= headerBytes else { throw .format("it is too short") }

@@ -3,8 +3,8 @@ import CCNNRT
 
 /// Where a section's arrays lie: their sizes are checked before anything in them is looked at.
 extension Model {
-  mutating func readQuantization() throws(Failure) {
-    guard let section = sections[CNNB_SECTION_QUANTIZATION], let data = section.data else { return }
+  mutating func readQuantization(_ section: Section?) throws(Failure) {
+    guard let section, let data = section.data else { return }
     let place: StaticString = "section QUANTIZATION"
     let headerBytes = MemoryLayout<cnnb_quantization_header>.size
     guard section.count >= headerBytes else {
@@ -36,7 +36,7 @@ extension Model {
   }
 
   mutating func readGraph() throws(Failure) {
-    let section = sections[CNNB_SECTION_GRAPH]!
+    let section = graphSection
     let data = section.data!
     guard section.count >= MemoryLayout<cnnb_graph>.size else { throw graphFailure(.format("it is too short")) }
     graph = data.assumingMemoryBound(to: cnnb_graph.self).pointee
@@ -74,7 +74,7 @@ extension Model {
   }
 
   func graphFailure(_ failure: Failure, _ position: Int = 0) -> Failure {
-    failure.at("section GRAPH", offset: sections[CNNB_SECTION_GRAPH]!.offset(position))
+    failure.at("section GRAPH", offset: graphSection.offset(position))
   }
 }
 

@@ -40,7 +40,7 @@ extension Model {
   func tensorFailure(_ failure: Failure, _ i: Int) -> Failure {
     let valid = tensors[i].name < graph.string_bytes
     return failure.at(
-      "tensor", valid ? name(i) : nil, offset: sections[CNNB_SECTION_GRAPH]!.offset(64 + i * 64))
+      "tensor", valid ? name(i) : nil, offset: graphSection.offset(64 + i * 64))
   }
 
   private func checkTensor(_ i: Int) throws(Failure) {
@@ -124,7 +124,7 @@ extension Model {
         let valid = operators[i].name < graph.string_bytes
         throw error.at(
           "layer", valid ? layerName(i) : nil,
-          offset: sections[CNNB_SECTION_GRAPH]!.offset(64 + tensorCount * 64 + i * 128))
+          offset: graphSection.offset(64 + tensorCount * 64 + i * 128))
       }
     }
     for i in 0..<outputCount {

@@ -15,7 +15,14 @@ import CPlatform
 /// - `ConvOrder` (ConvOrder.swift) describes how weights lie; `Window` (Window.swift) pads and output lengths.
 public struct Model {
   public var source = Source()
-  var sections = Sections()
+  /// The block that holds what is not used in place.
+  private var memory: UnsafeMutableRawPointer?
+  private var loadedBytes = 0
+  private var flags: UInt32 = 0
+  var weights: UnsafeRawPointer?
+  public private(set) var weightBytes = 0
+  /// Where errors in the graph are: its place in the file.
+  var graphSection = Section()
   var graph = cnnb_graph()
   var tensors = UnsafePointer<cnnb_tensor>(bitPattern: 64)!
   var operators = UnsafePointer<cnnb_operator>(bitPattern: 64)!
@@ -37,42 +44,50 @@ public struct Model {
 
   /// Checks and loads the opened `source`. On failure, `close` frees what there is; the failure's name points into it.
   public mutating func load(limits: Limits) throws(Failure) {
+    var sections = Sections()
     try sections.readTable(source.bytes)
+    flags = sections.header.flags
     guard let section = sections[CNNB_SECTION_GRAPH] else { throw .format("the section GRAPH is missing") }
     let producerBytes = section.count / MemoryLayout<cnnb_tensor>.size * 4
-    let extra = try sections.load(
-      source.bytes, limit: limits.memory - source.allocatedBytes, extra: producerBytes)
-    producers = extra.assumingMemoryBound(to: UInt32.self)
-    try readQuantization()
+    do {
+      defer { (memory, loadedBytes) = (sections.memory, sections.memoryBytes) }
+      producers = try sections.load(source.bytes, limit: limits.memory - source.allocatedBytes, extra: producerBytes)
+        .assumingMemoryBound(to: UInt32.self)
+    }
+    graphSection = sections[CNNB_SECTION_GRAPH]!
+    weights = sections[CNNB_SECTION_WEIGHTS]?.data
+    weightBytes = sections[CNNB_SECTION_WEIGHTS]?.count ?? 0
+    try readQuantization(sections[CNNB_SECTION_QUANTIZATION])
     try readGraph()
     try checkTensors()
     try checkOperators(limits)
     labels = try StringList(sections[CNNB_SECTION_LABELS], "section LABELS")
     metadata = try StringList(sections[CNNB_SECTION_METADATA], "section METADATA")
     guard metadata.count % 2 == 0 else { throw Failure.format("a key has no value").at("section METADATA") }
-    try readRecipe()
-    try readSelfTest()
+    try readRecipe(sections[CNNB_SECTION_RECIPE])
+    try readSelfTest(sections[CNNB_SECTION_SELF_TEST])
   }
 
   public mutating func close() {
-    sections.free()
+    cp_free(memory)
     source.close()
     self = Model()
   }
 
   /// Checks every checksum, and the weight sums.
   public func verify() throws(Failure) {
+    var sections = Sections()
+    try sections.readTable(source.bytes)
     try sections.verify(source.bytes)
     try verifyWeightSums()
   }
 
   // MARK: - The file
 
-  public var isQuantized: Bool { sections.header.flags & CNNB_FLAG_QUANTIZED != 0 }
-  public var isMixed: Bool { sections.header.flags & CNNB_FLAG_MIXED != 0 }
-  public var weightBytes: Int { sections[CNNB_SECTION_WEIGHTS]?.count ?? 0 }
+  public var isQuantized: Bool { flags & CNNB_FLAG_QUANTIZED != 0 }
+  public var isMixed: Bool { flags & CNNB_FLAG_MIXED != 0 }
   /// Allocated for it, the mapping not counted.
-  public var memoryBytes: Int { sections.memoryBytes + source.allocatedBytes }
+  public var memoryBytes: Int { loadedBytes + source.allocatedBytes }
 
   // MARK: - Tensors
 
@@ -82,7 +97,7 @@ public struct Model {
   public func isConstant(_ i: Int) -> Bool { tensors[i].flags & CNNB_TENSOR_CONSTANT != 0 }
   /// A constant's elements, in the order its layout says.
   public func data(_ i: Int) -> UnsafeRawPointer {
-    sections[CNNB_SECTION_WEIGHTS]!.data! + Int(tensors[i].data_offset)
+    weights! + Int(tensors[i].data_offset)
   }
   /// The operator that writes a tensor; nil for inputs and constants.
   public func producer(_ i: Int) -> Int? { producers[i] < graph.operator_count ? Int(producers[i]) : nil }

@@ -38,8 +38,6 @@ struct Sections {
 
   subscript(kind: Int) -> Section? { slots[kind].entry.kind == 0 ? nil : slots[kind] }
 
-  mutating func free() { cp_free(memory) }
-
   // MARK: - Header and table
 
   mutating func readTable(_ file: UnsafeRawBufferPointer) throws(Failure) {

@@ -3,15 +3,15 @@ import CPlatform
 
 /// The bytes of a bundle and who owns them.
 public struct Source {
-  enum Owner { case caller, mapping, allocation }
-
   public private(set) var bytes = UnsafeRawBufferPointer(start: nil, count: 0)
-  var owner = Owner.caller
+  /// At most one of these; neither: the bytes are the caller's. (An enum would bring hashing and random numbers with it.)
+  private var isMapped = false
+  private var isAllocated = false
 
   public init() {}
 
-  public var mappedBytes: Int { owner == .mapping ? bytes.count : 0 }
-  public var allocatedBytes: Int { owner == .allocation ? bytes.count : 0 }
+  public var mappedBytes: Int { isMapped ? bytes.count : 0 }
+  public var allocatedBytes: Int { isAllocated ? bytes.count : 0 }
 
   public mutating func open(path: UnsafePointer<CChar>, copy: Bool, limit: Int) throws(Failure) {
     var fd: Int32 = -1
@@ -40,7 +40,7 @@ public struct Source {
       guard code == 0 else {
         throw Source.failure(code, "the file cannot be mapped. Open it with CNNRT_MODEL_COPY.")
       }
-      owner = .mapping
+      isMapped = true
       bytes = UnsafeRawBufferPointer(start: start, count: count)
     }
   }
@@ -55,17 +55,14 @@ public struct Source {
 
   private mutating func allocate(_ count: Int, limit: Int) throws(Failure) -> UnsafeMutableRawPointer {
     let memory = try allocateMemory(count, limit: limit)
-    owner = .allocation
+    isAllocated = true
     bytes = UnsafeRawBufferPointer(start: memory, count: count)
     return memory
   }
 
   public mutating func close() {
-    switch owner {
-    case .caller: break
-    case .mapping: cp_unmap(bytes.baseAddress, bytes.count)
-    case .allocation: cp_free(UnsafeMutableRawPointer(mutating: bytes.baseAddress))
-    }
+    if isMapped { cp_unmap(bytes.baseAddress, bytes.count) }
+    if isAllocated { cp_free(UnsafeMutableRawPointer(mutating: bytes.baseAddress)) }
     self = Source()
   }
 

@@ -25,7 +25,8 @@ public struct ImageTables {
     let sums = arena.take(UInt64.self, width * channels)
     let columns = arena.take(ResizeTap.self, width)
     guard let tables, let values, let sums, let columns else { return nil }
-    tables.initialize(to: ImageTables(recipe: recipe, isFloat: elementBytes == 4, values: values, sums: sums, columns: columns))
+    tables.initialize(
+      to: ImageTables(recipe: recipe, isFloat: elementBytes == 4, values: values, sums: sums, columns: columns))
     for c in 0..<channels {
       let mean = c == 0 ? recipe.mean.0 : c == 1 ? recipe.mean.1 : recipe.mean.2
       let deviation = c == 0 ? recipe.deviation.0 : c == 1 ? recipe.deviation.1 : recipe.deviation.2
@@ -35,7 +36,8 @@ public struct ImageTables {
         if elementBytes == 4 {
           values.storeBytes(of: x, toByteOffset: i * 4, as: Float.self)
         } else {
-          values.storeBytes(of: quantize(x, model.scale(input), model.zeroPoint(input)), toByteOffset: i, as: UInt8.self)
+          values.storeBytes(
+            of: quantize(x, model.scale(input), model.zeroPoint(input)), toByteOffset: i, as: UInt8.self)
         }
       }
     }

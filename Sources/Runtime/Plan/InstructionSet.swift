@@ -28,7 +28,7 @@ public enum InstructionSet: Int, Sendable {
         case .avx512vnni: "avx512vnni"
       #endif
       }
-    return UnsafeRawPointer(text.utf8Start).assumingMemoryBound(to: CChar.self)
+    return cString(text)
   }
 
   /// Whether the library and the processor have it.

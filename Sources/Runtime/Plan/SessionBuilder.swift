@@ -25,8 +25,10 @@ public struct SessionBuilder {
     var builder = SessionBuilder(network, options, nil)
     _ = builder.build()
     guard builder.arena.used < Int.max else {
-      throw Failure(CNNRT_ERROR_LIMIT, "a batch of % needs more memory than there can be. Use a smaller one.", options.batch)
-        .at("options.batch")
+      throw Failure(
+        CNNRT_ERROR_LIMIT, "a batch of % needs more memory than there can be. Use a smaller one.", options.batch
+      )
+      .at("options.batch")
     }
     return builder.arena.used
   }
@@ -108,10 +110,13 @@ public struct SessionBuilder {
     let work = Self.elementWork
     switch Int(o.kind) {
     case CNNB_OP_CONV, CNNB_OP_GEMM:
-      prepareConvolution(i, y, low, cnn_requantize(scale: nil, low: quantizedLow, high: quantizedHigh, zero_point: yZero))
+      prepareConvolution(
+        i, y, low, cnn_requantize(scale: nil, low: quantizedLow, high: quantizedHigh, zero_point: yZero))
     case CNNB_OP_BATCH_NORMALIZATION:
       let (scale, shift) = normalization(i)
-      add(i, kernels.affine_f32, cnn_affine(x: x, y: y, scale: scale, shift: shift, low: low, high: .infinity), perPart: work)
+      add(
+        i, kernels.affine_f32, cnn_affine(x: x, y: y, scale: scale, shift: shift, low: low, high: .infinity),
+        perPart: work)
     case CNNB_OP_RELU:
       let arguments = cnn_affine(
         x: x, y: y, scale: nil, shift: nil, low: isFloat ? 0 : Float(xZero), high: isFloat ? .infinity : 255)
@@ -212,7 +217,9 @@ public struct SessionBuilder {
     } else {
       a.bias = model.input(i, 2).map { model.data($0) } ?? zeros(order.blocks * 16)
     }
-    let kernel = !order.isInt8 ? kernels.conv_f32! : model.tensor(model.output(i)).isFloat ? kernels.conv_u8_f32! : kernels.conv_u8!
+    let kernel =
+      !order.isInt8
+      ? kernels.conv_f32! : model.tensor(model.output(i)).isFloat ? kernels.conv_u8_f32! : kernels.conv_u8!
     add(i, kernel, a, perPart: Self.convolutionWork)
   }
 

@@ -21,7 +21,8 @@ public func importPlain(
   batch: Int
 ) {
   copy(
-    session, tensor, session.pointee.network.pointee.kernels.import_plain, UnsafeMutableRawPointer(mutating: plain), strides,
+    session, tensor, session.pointee.network.pointee.kernels.import_plain, UnsafeMutableRawPointer(mutating: plain),
+    strides,
     isFloat, batch)
 }
 

@@ -72,7 +72,8 @@ private struct Resizer {
     let table = c * 256 + Int(value & 255)
     if tables.isFloat {
       let bits = tables.values.load(fromByteOffset: table * 4, as: UInt32.self)
-      UnsafeMutableRawPointer(out.data + y * Int(out.row) + x * Int(out.pixel)).storeBytes(of: bits, toByteOffset: c * 4, as: UInt32.self)
+      UnsafeMutableRawPointer(out.data + y * Int(out.row) + x * Int(out.pixel)).storeBytes(
+        of: bits, toByteOffset: c * 4, as: UInt32.self)
     } else {
       out.data[y * Int(out.row) + x * Int(out.pixel) + c] = tables.values.load(fromByteOffset: table, as: UInt8.self)
     }
