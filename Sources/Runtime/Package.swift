@@ -75,7 +75,8 @@ let package = Package(
         .linkedLibrary("z"),
         .unsafeFlags(
           [
-            "-enable-experimental-feature", "Embedded",
+            // lld, because gold keeps references to what it has dropped (arc4random_buf, too new for boards).
+            "-enable-experimental-feature", "Embedded", "-use-ld=lld",
             "-Xlinker", "--version-script=\(here)/cnnrt.map", "-Xlinker", "--gc-sections",
             "-Xlinker", "-Bsymbolic", "-Xlinker", "-z", "-Xlinker", "defs",
           ] + soname),
