@@ -14,10 +14,10 @@ struct CNNTrain: ParsableCommand {
       """,
     discussion: """
       Writes into the folder RUN:
-        model.cnn       the network after the last epoch, in float, ready for cnn-export and cnn-infer
-        metrics.jsonl   one line per epoch: loss, accuracy in percent, learning rate, time
+        model.cnn       the network after the last epoch (not the best one)
+        metrics.jsonl   a line per epoch: loss, accuracy in %, rate, time
         loss.svg, accuracy.svg
-        checkpoint      all that is needed to go on; written after each epoch, and when interrupted
+        checkpoint      what --resume needs; also written when interrupted
 
       The same data, settings (--seed and --threads among them), version and instruction set give the same model to \
       the bit, also where the run was killed and resumed. Test images are never read.
@@ -39,15 +39,15 @@ struct CNNTrain: ParsableCommand {
 
   func validate() throws {
     if resume && overwrite { throw ValidationError("--resume keeps the run in --out, --overwrite discards it: which?") }
-    try settings.validate()
+    if !resume { _ = try settings.resolved(saved: nil) }
   }
 
   func run() throws {
     let folder = try RunFolder(out)
     let checkpoint = resume ? try folder.loadCheckpoint() : nil
     if !resume { try folder.clear(overwrite: overwrite) }
-    if resume && checkpoint == nil && !quiet { printError("\(out): no checkpoint yet; beginning anew") }
     let settings = try settings.resolved(saved: checkpoint?.state.settings)
+    if resume && checkpoint == nil && !quiet { printError("\(out): no checkpoint yet; beginning anew") }
     var run = try TrainingRun(settings, folder: folder, checkpoint: checkpoint, quiet: quiet)
     if let signal = try run.train() {
       printError("interrupted; go on with: cnn-train --resume --out \(out)")

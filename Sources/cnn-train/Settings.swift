@@ -76,8 +76,12 @@ struct SettingOptions: ParsableArguments {
   /// The settings of a run: `saved` is what the run that is resumed had.
   /// - Throws: `CNNError` that names the flags that differ from `saved`; a usage error if --model or --data is missing.
   func resolved(saved: Settings?) throws -> Settings {
-    guard let model = model ?? saved?.model else { throw ValidationError("--model is missing") }
-    guard let data = data ?? saved?.data else { throw ValidationError("--data is missing") }
+    guard let model = model ?? saved?.model else {
+      throw ValidationError("--model is missing, and there is no checkpoint that says it")
+    }
+    guard let data = data ?? saved?.data else {
+      throw ValidationError("--data is missing, and there is no checkpoint that says it")
+    }
     let optimizer = optimizer ?? saved?.optimizer ?? .adam
     let settings = Settings(
       model: model, data: data, epochs: epochs ?? saved?.epochs ?? 10, batch: batch ?? saved?.batch ?? 64,

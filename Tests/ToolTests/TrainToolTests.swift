@@ -230,6 +230,14 @@ import Testing
     #expect(!bench.exists("run"))
   }
 
+  @Test func modelAndDataComeFromFlagsOrACheckpoint() throws {
+    let bench = try Bench(images: 12)
+    for flags in [["--model", "seed"], ["--data", bench.data], ["--resume"]] {
+      let result = try Self.tool.run(flags + ["--out", bench.path("run")])
+      #expect(result.exitCode == 64 && result.error.contains("is missing"))
+    }
+  }
+
   @Test func whatCannotBeTrainedIsSaid() throws {
     let bench = try Bench(images: 24)
     func error(_ arguments: [String]) throws -> String {
