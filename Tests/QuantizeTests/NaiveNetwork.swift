@@ -1,7 +1,7 @@
 import CNNModel
 
-/// Computes a graph with the plainest loops, in double precision: the yardstick for passes and for quantization. An int8
-/// graph's tensors hold stored values; float ones hold real values.
+/// Computes a graph with the plainest loops, in double precision: the yardstick for passes and for quantization. An
+/// int8 graph's tensors hold stored values; float ones hold real values.
 struct NaiveNetwork {
   let graph: Graph
   private(set) var values: [String: [Double]] = [:]

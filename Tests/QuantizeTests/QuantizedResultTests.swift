@@ -36,8 +36,8 @@ import Testing
       }
     }
     let worst = ratios.min { $0.value.decibels < $1.value.decibels }!
-    // Eight bits give about 40 dB in one layer; a few layers behind each other lose some of it. A wrong scale, bias or zero point
-    // anywhere leaves less than 10.
+    // Eight bits give about 40 dB in one layer; a few layers behind each other lose some of it. A wrong scale, bias or
+    // zero point anywhere leaves less than 10.
     #expect(worst.value.decibels > 24, "\(worst.key): \(worst.value.decibels) dB")
     #expect(ratios[float.operators[0].output]!.decibels > 34)
   }

@@ -1,6 +1,7 @@
 import CNNModel
 
-/// What was seen of a float graph's tensors while it ran over the calibration images, and the quantizations that follow.
+/// What was seen of a float graph's tensors while it ran over the calibration images, and the quantizations that
+/// follow.
 public struct Calibration: Sendable {
   /// The tensors to look at: those whose values decide a quantization.
   public let tensors: [String]

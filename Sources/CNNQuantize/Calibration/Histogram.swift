@@ -1,8 +1,8 @@
 /// How often values occur, in bins of one width on both sides of zero.
 ///
-/// The width is a power of two that doubles (neighbouring bins are merged) whenever a value falls outside. So one pass over the
-/// data is enough, memory is constant, and the result does not depend on the order of the values. Exact zeros, half of all
-/// values behind a ReLU, are counted apart, so that the first bin's width does not blur them.
+/// The width is a power of two that doubles (neighbouring bins are merged) whenever a value falls outside. So one pass
+/// over the data is enough, memory is constant, and the result does not depend on the order of the values. Exact zeros,
+/// half of all values behind a ReLU, are counted apart, so that the first bin's width does not blur them.
 public struct Histogram: Sendable {
   package static let bins = 4096
 

@@ -2,8 +2,9 @@
 public enum RangeRule: String, CaseIterable, Sendable {
   /// Everything that was seen fits.
   case minMax = "min-max"
-  /// The range with the least mean squared error over the histogram: it cuts off rare large values where the finer steps for all
-  /// others are worth more. The whole range is among the candidates, so it is never worse than min-max by this measure.
+  /// The range with the least mean squared error over the histogram: it cuts off rare large values where the finer
+  /// steps for all others are worth more. The whole range is among the candidates, so it is never worse than min-max by
+  /// this measure.
   case meanSquaredError = "mse"
 
   public func quantization(for histogram: Histogram) -> AffineQuantization {

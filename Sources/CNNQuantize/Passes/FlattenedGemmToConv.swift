@@ -1,9 +1,9 @@
 import CNNModel
 
 extension Pass {
-  /// Flatten, then Gemm: a Conv whose kernel is as large as the image. The weights stay as they are (row-major [O, C·H·W] is
-  /// [O, C, H, W]), and the image need not be brought from blocks into row-major order first. What is flattened afterwards is
-  /// a single pixel, which costs nothing.
+  /// Flatten, then Gemm: a Conv whose kernel is as large as the image. The weights stay as they are (row-major [O,
+  /// C·H·W] is [O, C, H, W]), and the image need not be brought from blocks into row-major order first. What is
+  /// flattened afterwards is a single pixel, which costs nothing.
   public static let flattenedGemmToConv = Pass.exhaustively("flattened-gemm-to-conv") { graph in
     for index in graph.operators.indices where graph.operators[index].kind == .gemm {
       guard let flatten = graph.producer(of: graph.operators[index].inputs[0]),

@@ -14,8 +14,8 @@ extension Pass {
     return false
   }
 
-  /// A BatchNormalization that could not be folded, as a 1×1 Conv (or Gemm) with a diagonal matrix: the form in which it can
-  /// be quantized.
+  /// A BatchNormalization that could not be folded, as a 1×1 Conv (or Gemm) with a diagonal matrix: the form in which
+  /// it can be quantized.
   public static let batchNormalizationToConv = Pass.exhaustively("batch-normalization-to-conv") { graph in
     for index in graph.operators.indices {
       guard let affine = Affine(graph, graph.operators[index]) else { continue }

@@ -1,8 +1,8 @@
 import CNNModel
 
 extension Pass {
-  /// Relu behind Conv, Gemm, Add or BatchNormalization becomes that operator's activation: the result is clamped in registers
-  /// instead of being stored and read again.
+  /// Relu behind Conv, Gemm, Add or BatchNormalization becomes that operator's activation: the result is clamped in
+  /// registers instead of being stored and read again.
   public static let fuseRelu = Pass.exhaustively("fuse-relu") { graph in
     for index in graph.operators.indices where graph.operators[index].kind == .relu {
       let input = graph.operators[index].inputs[0]

@@ -1,7 +1,7 @@
 import CNNModel
 
-/// A rewrite of a float graph into one that computes the same with less. Small and independent, so that each is tested by
-/// itself; what one makes possible the next one does.
+/// A rewrite of a float graph into one that computes the same with less. Small and independent, so that each is tested
+/// by itself; what one makes possible the next one does.
 public struct Pass: Sendable {
   public let name: String
   /// Changes the graph and says in how many places.
@@ -41,8 +41,8 @@ extension Graph {
     passes.map { ($0.name, $0.rewrite(&self)) }
   }
 
-  /// Whether exactly one operator reads a tensor, once, and the network's caller does not see it: then nobody notices when its
-  /// producer writes something else instead.
+  /// Whether exactly one operator reads a tensor, once, and the network's caller does not see it: then nobody notices
+  /// when its producer writes something else instead.
   func isPrivate(_ tensor: String) -> Bool {
     operators.reduce(0) { $0 + $1.inputs.count { $0 == tensor } } == 1 && !outputs.contains(tensor)
   }
@@ -50,10 +50,16 @@ extension Graph {
   /// The elements of a float32 constant; nil for anything else.
   func floats(_ name: String?) -> [Float]? { name.flatMap { tensors[$0]?.data?.floats } }
 
-  /// Joins an operator to the one before it, which writes the later one's output from now on.
+  /// Joins an operator to the one before it. The result keeps the earlier one's name, that of the layer which computes
+  /// it, unless the network's caller knows the later one's.
   mutating func merge(_ later: Int, into earlier: Int) {
-    operators[earlier].outputs = operators[later].outputs
+    let (before, after) = (operators[earlier].output, operators[later].output)
     if operators[later].activation != .none { operators[earlier].activation = operators[later].activation }
     operators.remove(at: later)
+    if outputs.contains(after) {
+      operators[earlier].outputs = [after]
+    } else {
+      replaceUses(of: after, with: before)
+    }
   }
 }

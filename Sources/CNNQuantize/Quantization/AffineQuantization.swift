@@ -8,8 +8,8 @@ public struct AffineQuantization: Equatable, Sendable {
     self.zeroPoint = zeroPoint
   }
 
-  /// The finest one that holds `lower` … `upper`. Zero is always included and always exact: padding and ReLU rest on it.
-  /// A range that is only zero (a dead tensor) gets the scale 1.
+  /// The finest one that holds `lower` … `upper`. Zero is always included and always exact: padding and ReLU rest on
+  /// it. A range that is only zero (a dead tensor) gets the scale 1.
   public init(lower: Double, upper: Double) {
     let lower = min(lower, 0)
     let upper = max(upper, 0)

@@ -1,9 +1,9 @@
 import CNNModel
 
 extension AffineQuantization {
-  /// For an input made from 8-bit pixels by `recipe`: the step is one pixel step (of the channel with the smallest deviation),
-  /// the zero point is the pixel value that the mean is nearest to. So with one deviation each pixel is stored as itself, moved
-  /// only if the range of the channels does not fit: nothing is lost between the image and the first layer.
+  /// For an input made from 8-bit pixels by `recipe`: it holds all that pixels can become. With one deviation for all
+  /// channels the step is that from one pixel value to the next, and the zero point is the pixel value next to the mean:
+  /// each pixel is stored as itself, and nothing is lost between the image and the first layer.
   public init(recipe: Recipe) {
     let ends = recipe.mean.indices.flatMap { channel in
       [0.0, 1].map { ($0 - Double(recipe.mean[channel])) / Double(recipe.deviation[channel]) }

@@ -5,8 +5,8 @@ extension Graph {
   /// The int8 form of a float graph that has been through `Pass.forInference` and `Pass.batchNormalizationToConv`:
   /// uint8 activations, int8 weights per output channel, int32 biases.
   ///
-  /// The results of the last Conv or Gemm stay float32, as do operators behind it that only select values: the logits are not
-  /// rounded. Everything else is integer arithmetic (ARITHMETIC.md).
+  /// The results of the last Conv or Gemm stay float32, as do operators behind it that only select values: the logits
+  /// are not rounded. Everything else is integer arithmetic (ARITHMETIC.md).
   /// - Parameter quantizations: of every network input, and of every tensor whose producer does not share its input's
   ///   (`calibratedTensors`).
   public func quantized(_ quantizations: [String: AffineQuantization]) throws(CNNError) -> Graph {
@@ -35,8 +35,9 @@ extension Graph {
     return result
   }
 
-  /// The tensors that need a quantization of their own, each with those tensors whose values it should suit: those of the same
-  /// quantization that arithmetic reads. (Behind a convolution and a max pool it is only the pool's result that matters.)
+  /// The tensors that need a quantization of their own, each with those tensors whose values it should suit: those of
+  /// the same quantization that arithmetic reads. (Behind a convolution and a max pool it is only the pool's result
+  /// that matters.)
   public var calibratedTensors: [String: [String]] {
     var root: [String: String] = [:]
     for layer in operators {
@@ -52,8 +53,8 @@ extension Graph {
     return readers
   }
 
-  /// The tensors that stay float32 in an int8 network: results of Conv and Gemm that reach the outputs through operators which
-  /// only move or select values, and what these make of them.
+  /// The tensors that stay float32 in an int8 network: results of Conv and Gemm that reach the outputs through
+  /// operators which only move or select values, and what these make of them.
   var floatTail: Set<String> {
     var tail: Set<String> = []
     for layer in operators.reversed() where layer.kind.multiplies || layer.kind.sharesQuantization {

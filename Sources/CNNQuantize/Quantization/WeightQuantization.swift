@@ -1,4 +1,5 @@
-/// The weights and bias of one Conv or Gemm in int8: weight = stored · scale[oc], bias = stored · (input scale · scale[oc]).
+/// The weights and bias of one Conv or Gemm in int8: weight = stored · scale[oc], bias = stored · (input scale ·
+/// scale[oc]).
 public struct WeightQuantization: Equatable, Sendable {
   /// −127…127, in the order of the float weights: output channels outermost.
   public let values: [Int8]
@@ -15,7 +16,8 @@ public struct WeightQuantization: Equatable, Sendable {
   ///
   /// Each channel's scale is the finest that satisfies all of:
   /// - the largest weight fits into 127;
-  /// - the bias keeps within half of int32's range (a channel whose weights nearly vanish, next to a bias that does not);
+  /// - the bias keeps within half of int32's range (a channel whose weights nearly vanish, next to a bias that does
+  ///   not);
   /// - Σ|w|·255 + |bias| < 2³¹: no sum of products can overflow (ARITHMETIC.md);
   /// - the requantization factor (input · scale) / output is a normal float.
   public init(weights: [Float], bias: [Float], input: Float, output: Float) {

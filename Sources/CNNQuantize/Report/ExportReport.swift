@@ -1,109 +1,131 @@
 import CNNSupport
 import Foundation
 
-/// What cnn-export did and what it cost: a readable table, and the same as JSON with keys that stay.
-public struct ExportReport: Codable, Equatable, Sendable {
-  public struct Layer: Codable, Equatable, Sendable {
+/// What an export did and what it cost: JSON with keys that stay, and a table to read.
+public struct ExportReport: Equatable, Sendable {
+  public struct Layer: Equatable, Sendable {
     public var name: String
+    /// ONNX's name of the operator.
     public var op: String
-    /// Of int8 against float at this layer's output, everything before it in int8 too. Only in int8 exports.
-    public var sqnrDb: Double?
-    /// Of the output as it is stored; none where it is float32.
-    public var scale: Float?
-    public var zeroPoint: Int32?
-    /// The share of float values outside the stored range, in percent, over the calibration images.
+    /// Of int8 against float at this layer's output, everything before it in int8 too. nil in float exports.
+    public var decibels: Double?
+    /// Of the output as it is stored; nil where that is float32.
+    public var quantization: AffineQuantization?
+    /// The share of the float values outside the stored range, over the calibration images.
     public var clippedPercent: Double?
     public var parameterBytes: Int
+    public var multiplyAdds: Int
+  }
 
-    enum CodingKeys: String, CodingKey {
-      case name, op, scale
-      case sqnrDb = "sqnr_db"
-      case zeroPoint = "zero_point"
-      case clippedPercent = "clipped_percent"
-      case parameterBytes = "parameter_bytes"
+  /// Percent of `images` whose largest output is their label's.
+  public struct Accuracy: Equatable, Sendable {
+    public var images: Int
+    public var float: Double
+    /// nil in float exports.
+    public var int8: Double?
+
+    public init(images: Int, float: Double, int8: Double? = nil) {
+      (self.images, self.float, self.int8) = (images, float, int8)
     }
   }
 
   public var source: String
+  public var sourceBytes: Int
   public var output: String
-  /// "int8" or "float32".
+  /// "int8" or "float32"
   public var type: String
-  public var dataset: String
-  /// Percent of the test images; nil without them.
-  public var floatAccuracy: Double?
-  public var int8Accuracy: Double?
-  public var testImages: Int?
-  /// Percent of the training images that were set aside for validation; nil if there are none.
-  public var floatValidationAccuracy: Double?
-  public var int8ValidationAccuracy: Double?
-  public var validationImages: Int?
+  public var dataset: String?
+  public var test: Accuracy?
+  /// Over the training images that were set aside.
+  public var validation: Accuracy?
   public var calibrationImages: Int?
-  public var rangeRule: String?
-  public var seed: UInt64?
+  public var rangeRule: RangeRule?
+  public var seed: UInt64
   public var fileBytes: Int
-  /// Of a session of one thread and one image.
+  /// Of a session with one thread and one image.
   public var arenaBytes: Int
-  /// All constants, inflated.
+  /// Of all constants, inflated.
   public var weightBytes: Int
-  public var sourceFileBytes: Int
-  /// What each pass changed.
-  public var passes: [String: Int]
+  public var passes: [(pass: String, rewrites: Int)]
   public var layers: [Layer]
 
-  enum CodingKeys: String, CodingKey {
-    case source, output, type, dataset, seed, passes, layers
-    case floatAccuracy = "float_accuracy"
-    case int8Accuracy = "int8_accuracy"
-    case testImages = "test_images"
-    case floatValidationAccuracy = "float_validation_accuracy"
-    case int8ValidationAccuracy = "int8_validation_accuracy"
-    case validationImages = "validation_images"
-    case calibrationImages = "calibration_images"
-    case rangeRule = "range_rule"
-    case fileBytes = "file_bytes"
-    case arenaBytes = "arena_bytes"
-    case weightBytes = "weight_bytes"
-    case sourceFileBytes = "source_file_bytes"
+  public static func == (a: ExportReport, b: ExportReport) -> Bool { a.json == b.json }
+}
+
+// MARK: JSON
+
+extension ExportReport {
+  public var json: JSON {
+    [
+      "source": .string(source), "source_bytes": .integer(sourceBytes), "output": .string(output),
+      "type": .string(type),
+      "dataset": dataset.map(JSON.string) ?? .null,
+      "float_accuracy": number(test?.float), "int8_accuracy": number(test?.int8), "test_images": integer(test?.images),
+      "float_validation_accuracy": number(validation?.float), "int8_validation_accuracy": number(validation?.int8),
+      "validation_images": integer(validation?.images),
+      "calibration_images": integer(calibrationImages), "range_rule": rangeRule.map { .string($0.rawValue) } ?? .null,
+      "seed": .integer(Int(truncatingIfNeeded: seed)),
+      "file_bytes": .integer(fileBytes), "arena_bytes": .integer(arenaBytes), "weight_bytes": .integer(weightBytes),
+      "passes": .object(passes.map { (key: $0.pass, value: .integer($0.rewrites)) }),
+      "layers": .array(layers.map(json)),
+    ]
   }
 
-  public var json: String {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    // Every number is finite, so nothing here can fail.
-    return String(decoding: try! encoder.encode(self), as: UTF8.self) + "\n"
+  private func json(_ layer: Layer) -> JSON {
+    [
+      "name": .string(layer.name), "op": .string(layer.op), "sqnr_db": number(layer.decibels),
+      "scale": number(layer.quantization.map { Double($0.scale) }),
+      "zero_point": integer(layer.quantization.map { Int($0.zeroPoint) }),
+      "clipped_percent": number(layer.clippedPercent), "parameter_bytes": .integer(layer.parameterBytes),
+      "multiply_adds": .integer(layer.multiplyAdds),
+    ]
   }
 
+  private func number(_ value: Double?) -> JSON { value.map(JSON.number) ?? .null }
+  private func integer(_ value: Int?) -> JSON { value.map(JSON.integer) ?? .null }
+}
+
+// MARK: Text
+
+extension ExportReport {
   public var text: String {
-    var table = TextTable(["layer", "op", "SQNR dB", "clipped %", "scale", "zero", "bytes"], left: ["op"])
+    var lines = [table.text, ""]
+    if let validation { lines.append("validation accuracy  \(Self.text(validation))") }
+    if let test { lines.append("test accuracy        \(Self.text(test))") }
+    let ratio = Double(sourceBytes) / Double(fileBytes)
+    lines.append(
+      "file                 \(fileBytes) bytes; \(source) has \(sourceBytes), \(Self.fixed(ratio, 1)) times that")
+    lines.append("memory               \(arenaBytes) bytes of arena, \(weightBytes) bytes of weights")
+    lines.append("written              \(output) (\(type))")
+    return lines.joined(separator: "\n")
+  }
+
+  private var table: TextTable {
+    let isInt8 = layers.contains { $0.decibels != nil }
+    let int8Columns = isInt8 ? ["SQNR dB", "scale", "zero", "clipped %"] : []
+    var table = TextTable(["layer", "op"] + int8Columns + ["parameter bytes", "multiply-adds"], left: ["op"])
     for layer in layers {
-      table.add([
-        layer.name, layer.op, Self.fixed(layer.sqnrDb, 1), Self.fixed(layer.clippedPercent, 3),
-        layer.scale.map { String(format: "%.4g", $0) } ?? "", layer.zeroPoint.map(String.init) ?? "",
-        layer.parameterBytes == 0 ? "" : String(layer.parameterBytes),
-      ])
+      let int8Cells = [
+        layer.decibels.map { Self.fixed($0, 1) } ?? "",
+        layer.quantization.map { String(format: "%.4g", $0.scale) } ?? "float32",
+        layer.quantization.map { "\($0.zeroPoint)" } ?? "", layer.clippedPercent.map { Self.fixed($0, 3) } ?? "",
+      ]
+      table.add(
+        [layer.name, layer.op] + (isInt8 ? int8Cells : [])
+          + [layer.parameterBytes, layer.multiplyAdds].map {
+            $0 == 0 ? "" : "\($0)"
+          })
     }
-    return ([table.text, ""] + summary).joined(separator: "\n") + "\n"
+    return table
   }
 
-  private var summary: [String] {
-    var lines: [String] = []
-    func accuracy(_ what: String, _ count: Int?, _ float: Double?, _ int8: Double?) {
-      guard let count, let float else { return }
-      var line = "\(what) accuracy (\(count) images): float \(Self.fixed(float, 2)) %"
-      if let int8 { line += ", int8 \(Self.fixed(int8, 2)) % (\(Self.signed(int8 - float)) points)" }
-      lines.append(line)
+  private static func text(_ accuracy: Accuracy) -> String {
+    var text = "float \(fixed(accuracy.float, 2)) %"
+    if let int8 = accuracy.int8 {
+      text += ", int8 \(fixed(int8, 2)) % (\(String(format: "%+.2f", int8 - accuracy.float)) points)"
     }
-    accuracy("validation", validationImages, floatValidationAccuracy, int8ValidationAccuracy)
-    accuracy("test", testImages, floatAccuracy, int8Accuracy)
-    let ratio = Self.fixed(Double(sourceFileBytes) / Double(max(fileBytes, 1)), 1)
-    lines.append("\(output): \(type), \(fileBytes) bytes (\(source): \(sourceFileBytes), \(ratio) times as many)")
-    lines.append("memory: arena \(arenaBytes) bytes, weights \(weightBytes) bytes")
-    return lines
+    return text + ", \(accuracy.images) images"
   }
 
-  private static func fixed(_ value: Double?, _ digits: Int) -> String {
-    value.map { String(format: "%.\(digits)f", $0) } ?? ""
-  }
-
-  private static func signed(_ value: Double) -> String { String(format: "%+.2f", value) }
+  private static func fixed(_ value: Double, _ digits: Int) -> String { String(format: "%.\(digits)f", value) }
 }

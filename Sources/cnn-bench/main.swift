@@ -1,3 +1,0 @@
-import CCNNRT
-
-print(cnnrt_version())

@@ -1,0 +1,116 @@
+import ArgumentParser
+import CNNData
+import CNNModel
+import CNNQuantize
+import CNNRT
+import CNNSupport
+import Foundation
+
+enum ExportType: String, EnumerableFlag {
+  case int8, float
+
+  static func help(for value: ExportType) -> ArgumentHelp? {
+    switch value {
+    case .int8: "int8 weights and uint8 activations: a quarter of the size, and the same bits on every processor."
+    case .float: "float32 throughout."
+    }
+  }
+}
+
+extension RangeRule: ExpressibleByArgument {}
+
+@main
+struct CNNExport: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "cnn-export",
+    abstract: "Makes a bundle for the board out of a trained one.",
+    usage: """
+      cnn-export RUN/model.cnn --int8 --data fashion-mnist --out model-int8.cnn [options]
+      cnn-export RUN/model.cnn --float --out model-float.cnn [options]
+      """,
+    discussion: """
+      Folds batch normalisation, fuses activations, quantizes (--int8), compresses, and puts recipe, labels and a \
+      self-test into the bundle. Prints each layer's signal-to-noise ratio of int8 against float, the accuracy of both \
+      on the validation and the test images, file size and memory.
+
+      Calibration uses training images that were not set aside for validation. The test images are read at the very \
+      end, for the report alone. The same input and options give the same file to the bit.
+      """)
+
+  @Argument(help: "A float bundle, as cnn-train writes it.", completion: .file(extensions: ["cnn"]))
+  var model: String
+
+  @Flag var type: ExportType
+
+  @Option(help: "Images: fashion-mnist (Debian's package dataset-fashion-mnist), or a folder of IDX files.")
+  var data: String?
+
+  @Option(help: "The bundle to write. It is there whole or not at all.", completion: .file(extensions: ["cnn"]))
+  var out: String
+
+  @Option(help: "Write the report as JSON, too.", completion: .file(extensions: ["json"]))
+  var json: String?
+
+  @Flag(help: "Do not compress: the board maps the file and uses the weights in place.")
+  var stored = false
+
+  @Option(help: "Training images that the ranges are learnt from.")
+  var calibration = 1024
+
+  @Option(
+    help:
+      "Ranges of int8: mse (least mean squared error) or min-max (all that was seen)."
+  )
+  var range = RangeRule.meanSquaredError
+
+  @Option(help: "Chooses the calibration images.")
+  var seed: UInt64 = 0
+
+  @Option(help: "Threads that compute, 1 to 64; the results are the same. (default: one per processor)")
+  var threads: Int?
+
+  @Flag(help: "Do not read the test images: no test accuracy in the report.")
+  var noTest = false
+
+  @Flag(help: "Print nothing but errors.")
+  var quiet = false
+
+  func validate() throws {
+    guard 1...1_000_000 ~= calibration else { throw ValidationError("--calibration must be 1 to 1000000") }
+    guard 1...64 ~= threads ?? 1 else { throw ValidationError("--threads must be 1 to 64") }
+    guard type == .float || data != nil else {
+      throw ValidationError("--int8 needs images to calibrate with: name a data set with --data")
+    }
+  }
+
+  func run() throws {
+    let source = try BundleReader(path: model)
+    try refuseOverwriting()
+    let data = try data.map { try dataSource($0) }
+    let result = try Exporter(tool: "cnn-export \(Library.version)", options: options)
+      .export(source, name: model, as: out, data: data)
+    try AtomicFile.write(result.bytes, to: out)
+    if let json { try AtomicFile.write(result.report.json.text + "\n", to: json) }
+    if !quiet { print(result.report.text) }
+  }
+
+  private var options: Exporter.Options {
+    var options = Exporter.Options(int8: type == .int8)
+    options.calibrationImages = calibration
+    options.rangeRule = range
+    options.seed = seed
+    options.threads = threads ?? min(64, ProcessInfo.processInfo.activeProcessorCount)
+    options.codec = stored ? .stored : .deflate
+    options.test = !noTest
+    options.progress = !quiet
+    return options
+  }
+
+  /// What training took hours for must not be lost to a slip of the pen.
+  private func refuseOverwriting() throws(CNNError) {
+    func file(_ path: String) -> String { URL(fileURLWithPath: path).resolvingSymlinksInPath().path }
+    guard file(model) != file(out) else {
+      throw CNNError("is the model itself", at: "--out \(out)", advice: "give another file")
+    }
+  }
+}
