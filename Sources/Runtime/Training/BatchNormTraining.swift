@@ -7,15 +7,42 @@ import CVector
 extension Trainer {
   /// Clears what the shares sum up.
   func clear(_ norm: BatchNorm, share: Int) {
-    guard let sums = norm.mean else { return }
-    (sums + share * (norm.share / 8)).initialize(repeating: 0, count: norm.share / 8)
+    (norm.mean! + share * norm.share).initialize(repeating: 0, count: norm.share)
   }
 
-  func statistics(_ layer: Layer, _ first: Int, _ count: Int, _ share: Int) {
+  private func call(_ layer: Layer, dx: Int = -1, _ share: Int) -> cnn_batch_norm {
     let n = layer.norm
-    var call = cnn_batch_statistics(
-      x: plan.buffers[layer.x].slot, mean: n.mean, m2: n.m2, count: n.count, share: Int64(n.share))
-    training.batch_statistics(&call, Int32(first), Int32(count), Int32(share))
+    var call = cnn_batch_norm()
+    call.x = plan.buffers[layer.x].slot
+    call.y = plan.buffers[layer.y].slot
+    call.dy = plan.buffers[plan.gradient(layer.y)].slot
+    if dx >= 0 { call.dx = plan.buffers[dx].slot }
+    call.mean = UnsafePointer(n.meanOfBatch)
+    call.scale = UnsafePointer(n.scale)
+    call.shift = UnsafePointer(n.shift)
+    call.dy_mean = UnsafePointer(n.dyMean)
+    call.slope = UnsafePointer(n.slope)
+    call.relu = layer.relu ? 1 : 0
+    call.window_height = Int32(n.windowHeight)
+    call.window_width = Int32(n.windowWidth)
+    call.sums = n.ofImage! + 3 * n.channels * share
+    return call
+  }
+
+  /// Merges an image's mean and squared deviations into the share's (Chan, Golub & LeVeque 1979), in double precision.
+  func statistics(_ layer: Layer, _ image: Int, _ share: Int) {
+    var call = call(layer, share)
+    training.batch_norm_statistics(&call, Int32(image), 1, Int32(share))
+    let n = layer.norm, at = share * n.share, sums = call.sums!
+    let mean = n.mean! + at, m2 = n.m2! + at, seen = n.count! + at
+    let own = Double(plan.buffers[layer.x].shape.pixels), before = seen.pointee, after = before + own
+    for c in 0..<n.channels {
+      let rest = Double(sums[n.channels + c]), correction = rest / own
+      let delta = Double(sums[c]) + correction - mean[c]
+      mean[c] += delta * (own / after)
+      m2[c] += Double(sums[2 * n.channels + c]) - rest * correction + delta * delta * (before * own / after)
+    }
+    seen.pointee = after
   }
 
   /// Mean and variance of the batch, from those of the shares in their order; the variance is biased to normalise and unbiased in the running
@@ -26,7 +53,7 @@ extension Trainer {
     for c in 0..<parameter(layer.mean).order.outputChannels {
       var mean = 0.0, m2 = 0.0, count = 0.0
       for share in 0..<plan.shares {
-        let at = share * (n.share / 8)
+        let at = share * n.share
         let more = n.count![at]
         guard more > 0 else { continue }
         let delta = n.mean![at + c] - mean, sum = count + more
@@ -61,6 +88,11 @@ extension Trainer {
   }
 
   func normalise(_ layer: Layer, _ first: Int, _ count: Int, _ share: Int) {
+    if layer.norm.isPooled {
+      var call = call(layer, share)
+      for image in first..<first + count { training.batch_norm_pool(&call, Int32(image), 1, Int32(share)) }
+      return
+    }
     affine(layer, scale: layer.norm.scale, shift: layer.norm.shift, first, count, share)
   }
 
@@ -81,16 +113,19 @@ extension Trainer {
     }
   }
 
-  /// Both passes of the gradient.
-  func normGradient(
-    _ kernel: cnn_training_kernel, _ layer: Layer, target: Int, _ first: Int, _ count: Int, _ share: Int
-  ) {
-    let n = layer.norm
-    var call = cnn_batch_norm_gradient(
-      x: plan.buffers[layer.x].slot, dy: plan.buffers[plan.gradient(layer.y)].slot, dx: plan.buffers[target].slot,
-      mean: n.meanOfBatch, scale: n.scale, shift: n.shift, dy_mean: n.dyMean, slope: n.slope, relu: layer.relu ? 1 : 0,
-      sum: n.sum, product: n.product, share: Int64(n.share))
-    kernel(&call, Int32(first), Int32(count), Int32(share))
+  func reduceNorm(_ layer: Layer, _ image: Int, _ share: Int) {
+    var call = call(layer, share)
+    training.batch_norm_reduce(&call, Int32(image), 1, Int32(share))
+    let n = layer.norm, at = share * n.share
+    for c in 0..<n.channels {
+      n.sum![at + c] += Double(call.sums[c])
+      n.product![at + c] += Double(call.sums[n.channels + c])
+    }
+  }
+
+  func applyNorm(_ layer: Layer, target: Int, _ image: Int, _ share: Int) {
+    var call = call(layer, dx: target, share)
+    training.batch_norm_apply(&call, Int32(image), 1, Int32(share))
   }
 
   /// The gradients of scale and bias, and what the second pass needs.
@@ -100,8 +135,8 @@ extension Trainer {
     for c in 0..<parameter(layer.mean).order.outputChannels {
       var sum = 0.0, product = 0.0
       for share in 0..<plan.shares {
-        sum += n.sum![share * (n.share / 8) + c]
-        product += n.product![share * (n.share / 8) + c]
+        sum += n.sum![share * n.share + c]
+        product += n.product![share * n.share + c]
       }
       let inverse = Double(n.inverseDeviation![c])
       // The first share's sums stand for all.

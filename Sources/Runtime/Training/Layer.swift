@@ -55,10 +55,18 @@ struct BatchNorm {
   var meanOfBatch: UnsafeMutablePointer<Float>?, scale: UnsafeMutablePointer<Float>?
   var shift: UnsafeMutablePointer<Float>?, inverseDeviation: UnsafeMutablePointer<Float>?
   var dyMean: UnsafeMutablePointer<Float>?, slope: UnsafeMutablePointer<Float>?
-  /// Of each share, `share` bytes apart.
+  /// A max pool behind it whose windows touch: their size.
+  var windowHeight = 1, windowWidth = 1
+  /// Sums of the batch, those of each share `share` elements apart; `count` has one element, of values seen.
   var mean: UnsafeMutablePointer<Double>?, m2: UnsafeMutablePointer<Double>?, count: UnsafeMutablePointer<Double>?
   var sum: UnsafeMutablePointer<Double>?, product: UnsafeMutablePointer<Double>?
+  /// What a kernel sums up of one image: [3][channels], three times as many for each share.
+  var ofImage: UnsafeMutablePointer<Float>?
   var share = 0
+  /// Padded to 16.
+  var channels = 0
+
+  var isPooled: Bool { windowHeight * windowWidth > 1 }
 }
 
 /// A pass over the images, or one over all of a share's images at once, or something done once between them.

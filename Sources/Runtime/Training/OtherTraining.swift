@@ -22,19 +22,6 @@ extension Trainer {
     }
   }
 
-  func poolGradient(
-    _ kernel: cnn_training_kernel, _ layer: Layer, target: Int, _ first: Int, _ count: Int, _ share: Int
-  ) {
-    let v = layer.vertical, h = layer.horizontal
-    var call = cnn_pool_gradient(
-      x: plan.buffers[layer.x].slot, dy: plan.buffers[plan.gradient(layer.y)].slot, dx: plan.buffers[target].slot,
-      kernel_height: Int32(v.kernel), kernel_width: Int32(h.kernel), stride_y: Int32(v.stride),
-      stride_x: Int32(h.stride), pad_top: Int32(v.padBefore), pad_left: Int32(h.padBefore),
-      pad_bottom: Int32(v.padAfter), pad_right: Int32(h.padAfter), dilation_y: Int32(v.dilation),
-      dilation_x: Int32(h.dilation), count_include_pad: layer.countsPadding ? 1 : 0)
-    kernel(&call, Int32(first), Int32(count), Int32(share))
-  }
-
   func add(_ layer: Layer, _ first: Int, _ count: Int, _ share: Int) {
     var call = cnn_add()
     call.low = layer.relu ? 0 : -.infinity
@@ -54,21 +41,6 @@ extension Trainer {
         element_bytes: 4)
       kernels.flatten(&call, 0, 1)
     }
-  }
-
-  func flattenGradient(_ layer: Layer, target: Int, _ first: Int, _ count: Int, _ share: Int) {
-    var call = cnn_flatten_gradient(
-      dy: plan.buffers[plan.gradient(layer.y)].slot, dx: plan.buffers[target].slot)
-    training.flatten_gradient(&call, Int32(first), Int32(count), Int32(share))
-  }
-
-  /// mask, copy or add of gradients.
-  func elementwise(
-    _ kernel: cnn_training_kernel, source: Int, y: Int, target: Int, _ first: Int, _ count: Int, _ share: Int
-  ) {
-    var call = cnn_elementwise_gradient(
-      source: plan.buffers[source].slot, y: plan.buffers[y].slot, target: plan.buffers[target].slot)
-    kernel(&call, Int32(first), Int32(count), Int32(share))
   }
 
   /// The caller's images, NCHW, into the network's input.

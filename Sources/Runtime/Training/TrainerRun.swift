@@ -142,26 +142,23 @@ extension Trainer {
     let layer = plan.layers[step.layer]
     switch step.verb {
     case .conv: conv(layer, first, count, share)
-    case .statistics: if mode != .evaluate { statistics(layer, first, count, share) }
+    case .statistics: if mode != .evaluate { statistics(layer, first, share) }
     case .normalise: normalise(layer, first, count, share)
     case .relu: relu(layer, first, count, share)
     case .maxPool: pool(kernels.max_pool_f32, layer, first, count, share)
     case .averagePool: pool(kernels.average_pool_f32, layer, first, count, share)
     case .add: add(layer, first, count, share)
     case .flatten: flatten(layer, first, count, share)
-    case .mask, .reluGradient:
-      elementwise(training.mask, source: step.source, y: layer.y, target: target, first, count, share)
-    case .copyGradient:
-      elementwise(training.copy, source: step.source, y: layer.y, target: target, first, count, share)
-    case .addGradient:
-      elementwise(training.add, source: step.source, y: layer.y, target: target, first, count, share)
+    case .mask, .reluGradient: mask(source: step.source, y: layer.y, target: target, first, share)
+    case .copyGradient: copyGradient(source: step.source, target: target, first, share)
+    case .addGradient: addGradient(source: step.source, target: target, first, share)
     case .weightGradient: weightGradient(layer, first, count, share)
     case .dataGradient: dataGradient(step.layer, layer, target: target, first, count, share)
-    case .reduceNorm: normGradient(training.batch_norm_reduce, layer, target: target, first, count, share)
-    case .applyNorm: normGradient(training.batch_norm_apply, layer, target: target, first, count, share)
-    case .maxPoolGradient: poolGradient(training.max_pool_gradient, layer, target: target, first, count, share)
-    case .averagePoolGradient: poolGradient(training.average_pool_gradient, layer, target: target, first, count, share)
-    case .flattenGradient: flattenGradient(layer, target: target, first, count, share)
+    case .reduceNorm: reduceNorm(layer, first, share)
+    case .applyNorm: applyNorm(layer, target: target, first, share)
+    case .maxPoolGradient: maxPoolGradient(layer, target: target, first, share)
+    case .averagePoolGradient: averagePoolGradient(layer, target: target, first, share)
+    case .flattenGradient: flattenGradient(layer, target: target, first, share)
     case .input, .loss, .finishStatistics, .finishNorm: break
     }
   }

@@ -13,6 +13,9 @@ extension Layer {
 }
 
 extension Window {
+  /// Each pixel lies in one window at most, and each window in the image but for its end.
+  var touches: Bool { stride == kernel && padBefore == 0 && padAfter == 0 && dilation == 1 }
+
   fileprivate mutating func cover(_ length: Int) {
     (kernel, stride, padBefore, padAfter, dilation) = (length, 1, 0, 0, 1)
   }

@@ -7,13 +7,11 @@ extension InstructionSet {
     var table = cnn_training_kernels()
     switch self {
     #if arch(arm64)
-      case .reference, .baseline, .neon: cnn_training_kernels_neon(&table)
-      case .neonDotprod: cnn_training_kernels_neon_dotprod(&table)
+      case .reference, .baseline, .neon, .neonDotprod: cnn_training_kernels_neon(&table)
     #else
       case .reference, .baseline: cnn_training_kernels_baseline(&table)
       case .avx2: cnn_training_kernels_avx2(&table)
-      case .avx512: cnn_training_kernels_avx512(&table)
-      case .avx512vnni: cnn_training_kernels_avx512vnni(&table)
+      case .avx512, .avx512vnni: cnn_training_kernels_avx512(&table)
     #endif
     }
     return table

@@ -133,7 +133,9 @@ extension TrainingPlan {
       layer.variance = try parameters.add(model, model.input(i, 4), trainable: false)
     case CNNB_OP_RELU:
       if fuseRelu(layer) { return }
-    case CNNB_OP_MAX_POOL: layer.kind = .maxPool
+    case CNNB_OP_MAX_POOL:
+      layer.kind = .maxPool
+      if fusePool(layer) { return }
     case CNNB_OP_AVERAGE_POOL: layer.kind = .averagePool
     case CNNB_OP_GLOBAL_MAX_POOL, CNNB_OP_GLOBAL_AVERAGE_POOL:
       layer.kind = op.kind == UInt32(CNNB_OP_GLOBAL_MAX_POOL) ? .maxPool : .averagePool
@@ -176,6 +178,7 @@ extension TrainingPlan {
     guard producer >= 0, marks[relu.x].uses == 1, layers[producer].y == relu.x else { return false }
     switch layers[producer].kind {
     case .conv, .batchNormalization, .add:
+      guard !layers[producer].relu || !layers[producer].norm.isPooled else { return false }
       layers[producer].relu = true
       layers[producer].y = relu.y
       marks[relu.y].layer = producer
@@ -183,6 +186,21 @@ extension TrainingPlan {
       return true
     default: return false
     }
+  }
+
+  /// A max pool that alone reads a batch normalisation becomes part of it where its windows touch and are not padded.
+  private func fusePool(_ pool: Layer) -> Bool {
+    let producer = marks[pool.x].layer
+    guard producer >= 0, marks[pool.x].uses == 1, layers[producer].y == pool.x, !pool.relu,
+      layers[producer].kind == .batchNormalization, !layers[producer].norm.isPooled, pool.vertical.touches,
+      pool.horizontal.touches
+    else { return false }
+    layers[producer].norm.windowHeight = pool.vertical.kernel
+    layers[producer].norm.windowWidth = pool.horizontal.kernel
+    layers[producer].y = pool.y
+    marks[pool.y].layer = producer
+    marks[pool.y].needsGradient = true
+    return true
   }
 
   private func checkLogits() throws(Failure) {
@@ -235,9 +253,11 @@ extension TrainingPlan {
     norm.inverseDeviation = zeros(channels, &arena)
     norm.dyMean = zeros(channels, &arena)
     norm.slope = zeros(channels, &arena)
+    norm.channels = channels
+    norm.ofImage = zeros(3 * channels * shares, &arena)
     // Shares write at the same time: whole cache lines to each.
-    norm.share = (4 * channels + 8) * 8
-    if let sums = arena.take(Double.self, shares * norm.share / 8) {
+    norm.share = 4 * channels + 8
+    if let sums = arena.take(Double.self, shares * norm.share) {
       norm.mean = sums
       norm.m2 = sums + channels
       norm.sum = sums + 2 * channels

@@ -32,7 +32,7 @@ extension TrainingPlan {
         emit(.weightGradient, i, source: dy, isWhole: buffers[value(layer.y)].shape.pixels == 1, x)
         emitGradient(.dataGradient, i, of: layer.x, from: dy)
       case .batchNormalization:
-        emit(.reduceNorm, i, source: dy, target: dy, x)
+        emit(.reduceNorm, i, source: dy, x)
         emit(.finishNorm, i)
         emitGradient(.applyNorm, i, of: layer.x, from: dy, x)
       case .relu: emitGradient(.reluGradient, i, of: layer.x, from: dy, value(layer.y))

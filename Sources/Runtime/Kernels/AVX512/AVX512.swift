@@ -12,4 +12,7 @@ public func fill(_ out: UnsafeMutablePointer<cnn_kernels>) {
 }
 
 @_cdecl("cnn_training_kernels_avx512")
-public func fillTraining(_ out: UnsafeMutablePointer<cnn_training_kernels>) { fillTrainingTable(out) }
+public func fillTraining(_ out: UnsafeMutablePointer<cnn_training_kernels>) {
+  cnn_training_kernels_avx2(out)
+  out.pointee.conv_gradient = convGradient
+}

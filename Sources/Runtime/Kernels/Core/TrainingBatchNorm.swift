@@ -1,109 +1,224 @@
 import CTrainingKernels
 import CVector
 
-/// Mean and squared deviations of each image by two passes over it (it is in the cache), merged in double precision:
-/// nothing cancels, however large the mean.
-func batchStatistics(_ arguments: UnsafeRawPointer?, _ first: Int32, _ count: Int32, _ share: Int32) {
-  let a = arguments.unsafelyUnwrapped.assumingMemoryBound(to: cnn_batch_statistics.self).pointee
-  let partial = Int(share) &* Int(a.share) >> 3
-  let mean = a.mean + partial, m2 = a.m2 + partial, seen = a.count + partial
-  let pixels = Int32(truncatingIfNeeded: a.x.height &* a.x.width), n = Double(pixels)
-  for image in Int(first)..<Int(first &+ count) {
-    let before = seen.pointee, after = before + n
-    for block in 0..<a.x.blocks {
-      let x = UnsafeRawPointer(a.x.at(image: image, share: Int(share), block: block))
-      let roughMean = sumOfPixels(x, a.x) { $0 } / all(cv_float(pixels))
-      let rest = sumOfPixels(x, a.x) { $0 - roughMean }
-      let squares = sumOfPixels(x, a.x) { ($0 - roughMean) * ($0 - roughMean) }
-      for lane in 0..<16 {
-        let channel = block &* 16 &+ lane
-        let correction = Double(rest[lane]) / n
-        let imageMean = Double(roughMean[lane]) + correction
-        let delta = imageMean - mean[channel]
-        mean[channel] += delta * (n / after)
-        let own = Double(squares[lane]) - Double(rest[lane]) * correction
-        m2[channel] += own + delta * delta * (before * n / after)
-      }
-    }
-    seen.pointee = after
+/// A block of channels of one image, and what batch normalisation knows of them.
+private struct NormBlock {
+  let a: UnsafePointer<cnn_batch_norm>
+  let x: UnsafeRawPointer
+  let image: Int, share: Int, block: Int
+  let scale: Floats, shift: Floats
+
+  @inline(__always) var height: Int { a.pointee.x.height }
+  @inline(__always) var width: Int { a.pointee.x.width }
+  @inline(__always) var row: Int { a.pointee.x.row }
+
+  @inline(__always) func channels(_ array: UnsafePointer<Float>?) -> Floats {
+    UnsafeRawPointer(array.unsafelyUnwrapped).floats(block &* blockBytes)
+  }
+  @inline(__always) func at(_ slot: cnn_slot) -> UnsafeMutableRawPointer {
+    slot.at(image: image, share: share, block: block)
+  }
+  /// The `index`-th of the block's sums.
+  @inline(__always) func setSum(_ index: Int, _ value: Floats) {
+    let sums = UnsafeMutableRawPointer(a.pointee.sums.unsafelyUnwrapped)
+    sums.put(value, (index &* a.pointee.x.blocks &+ block) &* blockBytes)
   }
 }
 
-/// Four running sums, so that additions need not wait for each other.
-@inline(__always) private func sumOfPixels(
-  _ x: UnsafeRawPointer, _ slot: cnn_slot, _ value: (Floats) -> Floats
-) -> Floats {
-  var s0 = Floats(repeating: 0), s1 = s0, s2 = s0, s3 = s0
-  for y in 0..<slot.height {
-    let line = x + y &* slot.row
-    var column = 0
-    while column &+ 4 <= slot.width {
-      let p = line + column &* blockBytes
-      s0 += value(p.floats())
-      s1 += value(p.floats(blockBytes))
-      s2 += value(p.floats(2 &* blockBytes))
-      s3 += value(p.floats(3 &* blockBytes))
-      column &+= 4
+@inline(__always) private func forEachBlock(
+  _ arguments: UnsafeRawPointer?, _ first: Int32, _ share: Int32, needsScale: Bool = true, _ body: (NormBlock) -> Void
+) {
+  let a = arguments.unsafelyUnwrapped.assumingMemoryBound(to: cnn_batch_norm.self)
+  for block in 0..<a.pointee.x.blocks {
+    let x = UnsafeRawPointer(a.pointee.x.at(image: Int(first), share: Int(share), block: block))
+    let none = Floats(repeating: 0)
+    let scale = needsScale ? UnsafeRawPointer(a.pointee.scale.unsafelyUnwrapped).floats(block &* blockBytes) : none
+    let shift = needsScale ? UnsafeRawPointer(a.pointee.shift.unsafelyUnwrapped).floats(block &* blockBytes) : none
+    body(NormBlock(a: a, x: x, image: Int(first), share: Int(share), block: block, scale: scale, shift: shift))
+  }
+}
+
+/// By two passes over the image, which is in the cache: nothing cancels, however large the mean.
+func batchNormStatistics(_ arguments: UnsafeRawPointer?, _ first: Int32, _ count: Int32, _ share: Int32) {
+  forEachBlock(arguments, first, share, needsScale: false) { b in
+    let none = Floats(repeating: 0)
+    var sum = (none, none), rest = (none, none), squares = (none, none)
+    forEachPair(b) { sum = (sum.0 + $0, sum.1 + $1) }
+    let pixels = Int32(truncatingIfNeeded: b.height &* b.width)
+    let mean = (sum.0 + sum.1) / all(cv_float(pixels))
+    // Where the width is odd, a pair is half a pixel's and half the mean, which adds nothing.
+    forEachPair(b, missing: mean) {
+      let d0 = $0 - mean, d1 = $1 - mean
+      rest = (rest.0 + d0, rest.1 + d1)
+      squares = (squares.0 + d0 * d0, squares.1 + d1 * d1)
     }
-    while column < slot.width {
-      s0 += value(line.floats(column &* blockBytes))
-      column &+= 1
+    b.setSum(0, mean)
+    b.setSum(1, rest.0 + rest.1)
+    b.setSum(2, squares.0 + squares.1)
+  }
+}
+
+/// Two pixels at a time, for two sums that need not wait for each other.
+@inline(__always) private func forEachPair(
+  _ b: NormBlock, missing: Floats = Floats(repeating: 0), _ body: (Floats, Floats) -> Void
+) {
+  for y in 0..<b.height {
+    var p = b.x + y &* b.row, left = b.width
+    while left > 1 {
+      body(p.floats(), p.floats(blockBytes))
+      p += 2 &* blockBytes
+      left &-= 2
+    }
+    if left == 1 { body(p.floats(), missing) }
+  }
+}
+
+// MARK: - With a max pool
+
+/// The part of a window that lies in the image: the last ones may reach over its edge.
+private struct NormWindow {
+  let x: UnsafeRawPointer
+  let offset: (y: Int, x: Int)
+  let rows: Int, columns: Int, row: Int
+
+  @inline(__always) func forEachTap(_ body: (_ tap: Int32, _ y: Int, _ x: Int) -> Void) {
+    var tap: Int32 = 0
+    for i in 0..<rows {
+      for j in 0..<columns {
+        body(tap, i, j)
+        tap &+= 1
+      }
     }
   }
-  return (s0 + s1) + (s2 + s3)
+
+  /// The first largest of x · scale + shift, the x it came from and where that is.
+  @inline(__always) func largest(_ b: NormBlock) -> (value: Floats, x: Floats, tap: Ints) {
+    var best = all(-Float.infinity), from = Floats(repeating: 0), winner = all(Int32(0))
+    forEachTap { tap, i, j in
+      let x = self.x.floats(i &* row &+ j &* blockBytes), value = x * b.scale + b.shift
+      let isBetter = value .> best .| value .!= value
+      best.replace(with: value, where: isBetter)
+      from.replace(with: x, where: isBetter)
+      winner.replace(with: all(tap), where: isBetter)
+    }
+    return (best, from, winner)
+  }
+}
+
+/// All windows, also those at the edge that are not whole and have no output (`hasOutput` false).
+@inline(__always) private func forEachWindow(
+  _ b: NormBlock, _ output: cnn_slot, _ body: (NormWindow, _ outputOffset: Int, _ hasOutput: Bool) -> Void
+) {
+  let kh = Int(b.a.pointee.window_height), kw = Int(b.a.pointee.window_width)
+  var y = 0, oy = 0
+  while y < b.height {
+    var x = 0, ox = 0
+    while x < b.width {
+      let window = NormWindow(
+        x: b.x + (y &* b.row &+ x &* blockBytes), offset: (y, x), rows: min(kh, b.height &- y),
+        columns: min(kw, b.width &- x), row: b.row)
+      body(window, oy &* output.row &+ ox &* blockBytes, oy < output.height && ox < output.width)
+      x &+= kw
+      ox &+= 1
+    }
+    y &+= kh
+    oy &+= 1
+  }
+}
+
+func batchNormPool(_ arguments: UnsafeRawPointer?, _ first: Int32, _ count: Int32, _ share: Int32) {
+  forEachBlock(arguments, first, share) { b in
+    let y = b.at(b.a.pointee.y), low = all(b.a.pointee.relu != 0 ? 0 : -Float.infinity), high = all(Float.infinity)
+    forEachWindow(b, b.a.pointee.y) { window, offset, hasOutput in
+      if hasOutput { y.put(cv_clamp(window.largest(b).value, low, high), offset) }
+    }
+  }
+}
+
+// MARK: - Backward
+
+private struct NormSums {
+  let mean: Floats, low: Floats
+  var sum = Floats(repeating: 0), product = Floats(repeating: 0)
+
+  @inline(__always) init(mean: Floats, low: Floats) {
+    self.mean = mean
+    self.low = low
+  }
+
+  /// A gradient, x and what x was normalised to.
+  @inline(__always) mutating func add(_ gradient: Floats, _ value: Floats, _ x: Floats) {
+    let g = gradient.replacing(with: 0, where: value .<= low)
+    sum += g
+    product += g * (x - mean)
+  }
 }
 
 func batchNormReduce(_ arguments: UnsafeRawPointer?, _ first: Int32, _ count: Int32, _ share: Int32) {
-  let a = arguments.unsafelyUnwrapped.assumingMemoryBound(to: cnn_batch_norm_gradient.self).pointee
-  let partial = Int(share) &* Int(a.share) >> 3
-  let relu = a.relu != 0
-  forEachBlock(first, count, of: a.x) { image, block in
-    let x = UnsafeRawPointer(a.x.at(image: image, share: Int(share), block: block))
-    let dy = a.dy.at(image: image, share: Int(share), block: block)
-    let channel = block &* blockBytes
-    let mean = UnsafeRawPointer(a.mean).floats(channel)
-    let scale = UnsafeRawPointer(a.scale).floats(channel), shift = UnsafeRawPointer(a.shift).floats(channel)
-    var sum = Floats(repeating: 0), product = Floats(repeating: 0)
-    for y in 0..<a.x.height {
-      var p = x + y &* a.x.row, d = dy + y &* a.dy.row
-      for _ in 0..<a.x.width {
-        let value = p.floats()
-        var gradient = UnsafeRawPointer(d).floats()
-        if relu {
-          gradient.replace(with: 0, where: value * scale + shift .<= 0)
-          d.put(gradient)
+  forEachBlock(arguments, first, share) { b in
+    let dy = UnsafeRawPointer(b.at(b.a.pointee.dy))
+    var sums = NormSums(mean: b.channels(b.a.pointee.mean), low: reluLimit(b))
+    if isPooled(b) {
+      forEachWindow(b, b.a.pointee.dy) { window, offset, hasOutput in
+        guard hasOutput else { return }
+        let best = window.largest(b)
+        sums.add(dy.floats(offset), best.value, best.x)
+      }
+    } else {
+      for y in 0..<b.height {
+        var p = b.x + y &* b.row, d = dy + y &* b.a.pointee.dy.row
+        for _ in 0..<b.width {
+          let x = p.floats()
+          sums.add(d.floats(), x * b.scale + b.shift, x)
+          p += blockBytes
+          d += blockBytes
         }
-        sum += gradient
-        product += gradient * (value - mean)
-        p += blockBytes
-        d += blockBytes
       }
     }
-    let sums = a.sum + (partial &+ block &* 16), products = a.product + (partial &+ block &* 16)
-    for lane in 0..<16 {
-      sums[lane] += Double(sum[lane])
-      products[lane] += Double(product[lane])
-    }
+    b.setSum(0, sums.sum)
+    b.setSum(1, sums.product)
   }
 }
 
 func batchNormApply(_ arguments: UnsafeRawPointer?, _ first: Int32, _ count: Int32, _ share: Int32) {
-  let a = arguments.unsafelyUnwrapped.assumingMemoryBound(to: cnn_batch_norm_gradient.self).pointee
-  forEachBlock(first, count, of: a.x) { image, block in
-    let x = UnsafeRawPointer(a.x.at(image: image, share: Int(share), block: block))
-    let dy = UnsafeRawPointer(a.dy.at(image: image, share: Int(share), block: block))
-    let dx = a.dx.at(image: image, share: Int(share), block: block)
-    let channel = block &* blockBytes
-    let mean = UnsafeRawPointer(a.mean).floats(channel), scale = UnsafeRawPointer(a.scale).floats(channel)
-    let dyMean = UnsafeRawPointer(a.dy_mean).floats(channel), slope = UnsafeRawPointer(a.slope).floats(channel)
-    for y in 0..<a.x.height {
-      var p = x + y &* a.x.row, d = dy + y &* a.dy.row, t = dx + y &* a.dx.row
-      for _ in 0..<a.x.width {
-        t.put(scale * ((UnsafeRawPointer(d).floats() - dyMean) - (p.floats() - mean) * slope))
-        p += blockBytes
-        d += blockBytes
-        t += blockBytes
+  forEachBlock(arguments, first, share) { b in
+    let dy = UnsafeRawPointer(b.at(b.a.pointee.dy)), dx = b.at(b.a.pointee.dx), low = reluLimit(b)
+    let mean = b.channels(b.a.pointee.mean), slope = b.channels(b.a.pointee.slope)
+    let dyMean = b.channels(b.a.pointee.dy_mean)
+    @inline(__always) func derivative(_ g: Floats, _ x: Floats) -> Floats {
+      b.scale * ((g - dyMean) - (x - mean) * slope)
+    }
+    if isPooled(b) {
+      forEachWindow(b, b.a.pointee.dy) { window, offset, hasOutput in
+        let best = window.largest(b)
+        let g = hasOutput ? dy.floats(offset).replacing(with: 0, where: best.value .<= low) : Floats(repeating: 0)
+        let target = dx + (window.offset.y &* b.a.pointee.dx.row &+ window.offset.x &* blockBytes)
+        window.forEachTap { tap, i, j in
+          let x = window.x.floats(i &* b.row &+ j &* blockBytes)
+          let own = g.replacing(with: 0, where: best.tap .!= all(tap))
+          target.put(derivative(own, x), i &* b.a.pointee.dx.row &+ j &* blockBytes)
+        }
+      }
+    } else {
+      for y in 0..<b.height {
+        var p = b.x + y &* b.row, d = dy + y &* b.a.pointee.dy.row, t = dx + y &* b.a.pointee.dx.row
+        for _ in 0..<b.width {
+          let x = p.floats(), g = d.floats().replacing(with: 0, where: x * b.scale + b.shift .<= low)
+          t.put(derivative(g, x))
+          p += blockBytes
+          d += blockBytes
+          t += blockBytes
+        }
       }
     }
   }
+}
+
+@inline(__always) private func isPooled(_ b: NormBlock) -> Bool {
+  b.a.pointee.window_height &* b.a.pointee.window_width > 1
+}
+
+/// No value is less than or equal to −∞ but itself: without ReLU every gradient passes.
+@inline(__always) private func reluLimit(_ b: NormBlock) -> Floats {
+  all(b.a.pointee.relu != 0 ? 0 : -Float.infinity)
 }

@@ -72,15 +72,10 @@ struct WeightTiles {
     var walk = RowWalk(a), row = 0
     while row < rows {
       var inputs = InlineArray<8, UnsafeRawPointer>(repeating: x)
-      let isShort = rows &- row <= tileRows >> 1
       let count = min(rows &- row, tileRows)
       for r in 0..<count { inputs[unchecked: r] = x + walk.next() }
       for r in count..<8 { inputs[unchecked: r] = inputs[unchecked: 0] }
-      if isShort {
-        tile(M.self, tileRows >> 1, inputs, row, count)
-      } else {
-        tile(M.self, tileRows, inputs, row, count)
-      }
+      tile(M.self, tileRows, inputs, row, count)
       row &+= count
     }
   }

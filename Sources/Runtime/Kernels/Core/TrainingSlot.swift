@@ -14,12 +14,3 @@ extension cnn_slot {
   @inline(__always) var width: Int { Int(view.width) }
   @inline(__always) var row: Int { Int(view.row) }
 }
-
-/// Calls `body` with each block of each image.
-@inline(__always) func forEachBlock(
-  _ first: Int32, _ count: Int32, of slot: cnn_slot, _ body: (_ image: Int, _ block: Int) -> Void
-) {
-  for image in Int(first)..<Int(first &+ count) {
-    for block in 0..<slot.blocks { body(image, block) }
-  }
-}

@@ -1,5 +1,4 @@
 import CKernels
-import CTrainingKernels
 
 typealias FloatTiles = Tiles<6, 3, 1>
 typealias ByteTiles = Tiles<6, 3, 1>
@@ -8,9 +7,4 @@ typealias ByteTiles = Tiles<6, 3, 1>
 public func fill(_ out: UnsafeMutablePointer<cnn_kernels>) {
   cnn_kernels_neon(out)
   out.pointee.setByteConvolutions()
-}
-
-@_cdecl("cnn_training_kernels_neon_dotprod")
-public func fillTraining(_ out: UnsafeMutablePointer<cnn_training_kernels>) {
-  cnn_training_kernels_neon(out)
 }

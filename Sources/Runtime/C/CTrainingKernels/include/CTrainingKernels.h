@@ -1,5 +1,5 @@
-/* What training needs of an instruction set beside the inference kernels of CKernels.h: the backward passes and the batch statistics.
- * Forward convolutions and the gradients of their inputs are cnn_kernels.conv_f32. */
+/* What training needs of an instruction set beside the inference kernels of CKernels.h: where its time goes. Forward convolutions and the
+ * gradients of their inputs are cnn_kernels.conv_f32; the gradients of pools and the like are in module Training. */
 #pragma once
 #include "CKernels.h"
 
@@ -27,53 +27,38 @@ typedef struct cnn_conv_gradient {
   int64_t share;                    /* bytes to the next share's weights and bias */
 } cnn_conv_gradient;
 
-/* Mean and sum of squared deviations of each channel, image by image, merged into those of the share (Chan, Golub & LeVeque 1979). */
-typedef struct cnn_batch_statistics {
-  cnn_slot x;
-  double *mean, *m2, *count;        /* of share 0: per channel, padded to 16; count has one element: of values seen */
-  int64_t share;                    /* bytes to the next share's */
-} cnn_batch_statistics;
-
-/* Backward through batch normalisation, y = x · scale + shift and perhaps ReLU, in two passes over the batch.
- * reduce: masks dy in place where relu is set and x · scale + shift ≤ 0; sum += Σ dy, product += Σ dy · (x − mean).
- * apply:  dx = scale · (dy − dy_mean − (x − mean) · slope), with slope = (Σ dy · (x − mean) / n) / (variance + ε). */
-typedef struct cnn_batch_norm_gradient {
-  cnn_slot x, dy, dx;
-  const float *mean, *scale, *shift, *dy_mean, *slope; /* per channel, padded to 16 */
-  int32_t relu;
-  double *sum, *product;            /* of share 0 */
-  int64_t share;
-} cnn_batch_norm_gradient;
-
-/* dx = for each window, dy at the first largest x (max) or dy / n everywhere (average; n: see cnn_pool), summed over the windows. */
-typedef struct cnn_pool_gradient {
-  cnn_slot x, dy, dx;               /* x: max only */
-  int32_t kernel_height, kernel_width, stride_y, stride_x, pad_top, pad_left, pad_bottom, pad_right, dilation_y, dilation_x;
-  int32_t count_include_pad;
-} cnn_pool_gradient;
-
-/* Pixel by pixel. mask: target = source where y > 0, else 0 (ReLU; target may be source). copy: target = source. add: target += source. */
-typedef struct cnn_elementwise_gradient { cnn_slot source, y, target; } cnn_elementwise_gradient;
-
-/* [N, C·H·W] in NCHW order → blocks. */
-typedef struct cnn_flatten_gradient { cnn_slot dy, dx; } cnn_flatten_gradient;
+/* Batch normalisation, perhaps with a ReLU and a max pool of windows that touch (their stride is their size) behind it, so that only
+ * x and the pool's output are kept: y = max over the window of x · scale + shift, at least 0 with relu. Window 1×1: no pool.
+ * Arrays have a value per channel, padded to 16. Sums are those of image `first` alone (count is 1): whoever calls adds them up in
+ * double precision. */
+typedef struct cnn_batch_norm {
+  cnn_slot x, y, dy, dx;
+  const float *mean, *scale, *shift, *dy_mean, *slope;
+  int32_t relu, window_height, window_width;
+  float *sums;                      /* [3][channels] */
+} cnn_batch_norm;
 
 typedef struct cnn_training_kernels {
   cnn_training_kernel conv_gradient;
-  cnn_training_kernel batch_statistics, batch_norm_reduce, batch_norm_apply;
-  cnn_training_kernel max_pool_gradient, average_pool_gradient;
-  cnn_training_kernel mask, copy, add;
-  cnn_training_kernel flatten_gradient;
+  /* sums = a rough mean, Σ (x − rough mean), Σ (x − rough mean)² */
+  cnn_training_kernel batch_norm_statistics;
+  /* y, where there is a pool */
+  cnn_training_kernel batch_norm_pool;
+  /* sums = Σ g, Σ g · (x − mean), g being the gradient at x · scale + shift: dy at the first largest of the window, 0 elsewhere and
+   * where the ReLU is */
+  cnn_training_kernel batch_norm_reduce;
+  /* dx = scale · (g − dy_mean − (x − mean) · slope), with dy_mean = Σ g / n, slope = (Σ g · (x − mean) / n) / (variance + ε) */
+  cnn_training_kernel batch_norm_apply;
 } cnn_training_kernels;
 
 void cnn_training_kernels_baseline(cnn_training_kernels *out);
 void cnn_training_kernels_avx2(cnn_training_kernels *out);
+/* With VNNI too. */
 void cnn_training_kernels_avx512(cnn_training_kernels *out);
-void cnn_training_kernels_avx512vnni(cnn_training_kernels *out);
+/* With dotprod too. */
 void cnn_training_kernels_neon(cnn_training_kernels *out);
-void cnn_training_kernels_neon_dotprod(cnn_training_kernels *out);
 
-/* Rows of the weight gradient's register tile: with two vector registers (AVX2), one (AVX-512) or four (SSE, NEON) to a row of 16. */
+/* Rows of the weight gradient's register tile; a row of 16 takes two vector registers (AVX2), one (AVX-512) or four (SSE, NEON). */
 #if defined(__AVX512F__)
 #define CNN_GRADIENT_ROWS 8
 #elif defined(__AVX2__) || defined(__aarch64__)
