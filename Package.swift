@@ -22,8 +22,8 @@ func tool(_ name: String, _ dependencies: Target.Dependency...) -> Target {
     linkerSettings: installed)
 }
 
-func tests(_ name: String, _ dependencies: Target.Dependency...) -> Target {
-  .testTarget(name: name, dependencies: runtime + ["CNNSupport", "CNNRT", "CNNModel"] + dependencies)
+func tests(_ name: String, _ dependencies: Target.Dependency..., exclude: [String] = []) -> Target {
+  .testTarget(name: name, dependencies: runtime + ["CNNSupport", "CNNRT", "CNNModel"] + dependencies, exclude: exclude)
 }
 
 let package = Package(
@@ -57,7 +57,7 @@ let package = Package(
         + installed),
     .testTarget(name: "KernelTests", dependencies: [.product(name: "kernel-check", package: "Runtime")]),
     tests("RuntimeTests"),
-    tests("TrainingTests"),
+    tests("TrainingTests", exclude: ["Vectors"]),
     tests("ModelTests"),
     tests("DataTests", "CNNData"),
     tests("QuantizeTests", "CNNQuantize", "CNNData"),

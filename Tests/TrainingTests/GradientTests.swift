@@ -132,9 +132,10 @@ func compareGradients(
 
   @Test func pools() throws {
     let kinds: [OperatorKind] = [
-      .maxPool(Window(2)), .maxPool(Window(3, stride: 2, padding: 1)), .maxPool(Window(3, stride: 1)),
+      .maxPool(Window(2, stride: 2)), .maxPool(Window(2)), .maxPool(Window(3, stride: 2, padding: 1)),
+      .maxPool(Window(3, stride: 1)),
       .maxPool(Window(2, stride: 3), ceilMode: true), .maxPool(Window(2, stride: 1, dilation: 2)),
-      .averagePool(Window(2)), .averagePool(Window(3, stride: 2, padding: 1)),
+      .averagePool(Window(2, stride: 2)), .averagePool(Window(3, stride: 2, padding: 1)),
       .averagePool(Window(3, stride: 2, padding: 1), countIncludePad: true),
       .averagePool(Window(3, stride: 2, padding: 1), countIncludePad: true, ceilMode: true),
       .globalAveragePool, .globalMaxPool,
@@ -149,11 +150,32 @@ func compareGradients(
     }
   }
 
+  /// A max pool whose windows touch is part of the batch normalisation before it, at any size, with or without a ReLU, before or
+  /// behind it; others are not.
+  @Test(arguments: [
+    Window(2, stride: 2), Window(3, stride: 3), Window(kernelHeight: 2, kernelWidth: 1, strideY: 2),
+    Window(3, stride: 2), Window(2, stride: 2, padding: 1),
+  ])
+  func poolsBehindBatchNormalization(_ window: Window) throws {
+    for (channels, ceilMode, before, behind) in [
+      (3, false, true, false), (20, true, true, false), (8, false, false, false), (17, true, false, true),
+    ] {
+      var net = RandomNetwork(channels: 2, height: 8, width: 7, seed: UInt64(channels))
+      try net.conv(channels, Window(3, padding: 1), bias: false)
+      try net.batchNorm()
+      if before { try net.append(.relu) }
+      try net.append(.maxPool(window, ceilMode: ceilMode))
+      if behind { try net.append(.relu) }
+      try net.conv(4, Window(3, padding: 1))
+      try compareGradients(net.finish(classes: 3), count: 3, tolerance: 1e-4)
+    }
+  }
+
   /// Equal values (zeros behind a ReLU) give the gradient to the first of the window, as in PyTorch.
   @Test func maxPoolOfEqualValues() throws {
     var net = RandomNetwork(channels: 1, height: 4, width: 4, seed: 2)
     try net.conv(3, Window(1))
-    try net.append(.maxPool(Window(2)))
+    try net.append(.maxPool(Window(2, stride: 2)))
     let graph = try net.finish(classes: 2)
     let batch = Batch(images: [Float](repeating: 0.5, count: 32), labels: [0, 1])
     let trainer = try Trainer(graph, Options(batch: 2))
@@ -200,7 +222,7 @@ func compareGradients(
 
   @Test(arguments: 1...4)
   func threadsShareTheBatch(_ threads: Int) throws {
-    let graph = try Zoo.make("seed", classes: 10, input: ImageSize(height: 12, width: 12, channels: 1), seed: 3)
+    let graph = try Zoo.make("seed", classes: 10, input: ImageSize(height: 13, width: 12, channels: 1), seed: 3)
     // 5 images for up to 4 threads; a batch smaller than the options' too.
     try compareGradients(graph, count: 5, threads: threads, tolerance: 2e-4)
   }

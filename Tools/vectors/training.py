@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+"""Writes the vectors that the trainer is compared with: whole steps of the seed network in PyTorch.
+
+    pip install torch numpy
+    Tools/vectors/training.py Tests/TrainingTests/Vectors
+
+Computed in float64, so that the files have no rounding but their own (PyTorch's float32 steps with weight decay are further from
+these than the trainer's). One file for each optimizer, float32, little-endian, nothing but numbers: for each step its loss, then (step 1 only) the
+gradient of each parameter; after the last step the parameters and the running statistics; last the loss in evaluation
+mode. The initial parameters and the images are a formula (`noise`), the same here and in the test, so they need no file.
+"""
+import pathlib
+import struct
+import sys
+
+import torch
+from torch import nn
+
+STEPS = 3
+BATCH = 16
+
+
+def noise(count: int, seed: int) -> torch.Tensor:
+    """Numbers in -1 ... 1 that any language makes alike: a linear congruential generator's upper 16 bits."""
+    state, values = seed & 0xFFFFFFFF, []
+    for _ in range(count):
+        state = (state * 1664525 + 1013904223) & 0xFFFFFFFF
+        values.append((state >> 16) / 32768 - 1)
+    return torch.tensor(values, dtype=torch.float32)
+
+
+def block(inputs: int, outputs: int, pool: bool) -> list[nn.Module]:
+    # Without a bias, whose gradient before a batch normalisation is nothing but rounding.
+    layers = [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
+    return layers + [nn.MaxPool2d(2)] if pool else layers
+
+
+def seed_network() -> nn.Module:
+    model = nn.Sequential(
+        *block(1, 10, True), *block(10, 10, False), *block(10, 20, False), *block(20, 20, True),
+        nn.Flatten(), nn.Linear(980, 10))
+    with torch.no_grad():
+        for index, parameter in enumerate(model.parameters()):
+            values = noise(parameter.numel(), 100 + index).reshape(parameter.shape)
+            fan_in = parameter[0].numel() if parameter.dim() > 1 else 0
+            # Weights by their inputs; scales around 1, shifts and biases around 0.
+            is_scale = fan_in == 0 and any(parameter is m.weight for m in model if isinstance(m, nn.BatchNorm2d))
+            parameter.copy_(values * (1.7 / fan_in**0.5) if fan_in else values * 0.2 + (1 if is_scale else 0))
+    return model
+
+
+OPTIMIZERS = {
+    "adam": lambda p: torch.optim.Adam(p, lr=0.001),
+    "adam-decay": lambda p: torch.optim.Adam(p, lr=0.001, weight_decay=0.01),
+    "sgd-momentum-decay": lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9, weight_decay=0.0005),
+}
+
+
+def steps(make_optimizer, with_gradients: bool) -> list[torch.Tensor]:
+    model = seed_network().double()
+    optimizer = make_optimizer(model.parameters())
+    out = []
+    for step in range(STEPS):
+        images = noise(BATCH * 784, 1000 + step).reshape(BATCH, 1, 28, 28).double()
+        labels = torch.arange(BATCH).mul(7).add(step).remainder(10)
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(model(images), labels)
+        loss.backward()
+        out.append(loss.detach().reshape(1))
+        if step == 0 and with_gradients:
+            out += [p.grad.clone().reshape(-1) for p in model.parameters()]
+        optimizer.step()
+    out += [p.detach().reshape(-1) for p in model.parameters()]
+    for module in model:
+        if isinstance(module, nn.BatchNorm2d):
+            out += [module.running_mean, module.running_var]
+    model.eval()
+    with torch.no_grad():
+        out.append(nn.functional.cross_entropy(model(images), labels).reshape(1))
+    return out
+
+
+def main() -> None:
+    folder = pathlib.Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)
+    for index, (name, make_optimizer) in enumerate(OPTIMIZERS.items()):
+        values = torch.cat(steps(make_optimizer, with_gradients=index == 0)).tolist()
+        (folder / f"{name}.f32").write_bytes(struct.pack(f"<{len(values)}f", *values))
+
+
+if __name__ == "__main__":
+    main()
