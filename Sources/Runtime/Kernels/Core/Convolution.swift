@@ -8,7 +8,7 @@ struct PixelCursor {
   private var column: Int, row: Int, image: Int
   private(set) var x: Int, y: Int
 
-  @inline(__always) init(_ a: UnsafePointer<cnn_conv>, at pixel: Int) {
+  @inline(never) init(_ a: UnsafePointer<cnn_conv>, at pixel: Int) {
     let input = a.pointee.x, output = a.pointee.y
     width = Int(output.width)
     height = Int(output.height)

@@ -21,7 +21,7 @@ struct Batch {
   @inline(__always) init() {}
 
   /// The next `count` pixels; the last is repeated until the number is a multiple of the tile's `size`.
-  @inline(__always) mutating func place(_ cursor: inout PixelCursor, count: Int, size: Int) {
+  @inline(never) mutating func place(_ cursor: inout PixelCursor, count: Int, size: Int) {
     var i = 0
     while i < count {
       inputs[unchecked: i] = cursor.x

@@ -7,11 +7,16 @@ protocol Conversion {
   associatedtype To: BitwiseCopyable
   init(_ a: UnsafePointer<cnn_copy>)
   func callAsFunction(_ v: From) -> To
+  /// Sixteen elements that lie side by side.
+  func sixteen(_ from: UnsafeRawPointer, _ to: UnsafeMutableRawPointer)
 }
 
 struct Same<Element: BitwiseCopyable>: Conversion {
   @inline(__always) init(_ a: UnsafePointer<cnn_copy>) {}
   @inline(__always) func callAsFunction(_ v: Element) -> Element { v }
+  @inline(__always) func sixteen(_ from: UnsafeRawPointer, _ to: UnsafeMutableRawPointer) {
+    cv_copy(to, from, 16 &* MemoryLayout<Element>.size)
+  }
 }
 
 struct Quantize: Conversion {
@@ -25,6 +30,9 @@ struct Quantize: Conversion {
   @inline(__always) func callAsFunction(_ v: Float) -> UInt8 {
     UInt8(truncatingIfNeeded: cv_quantize(v / scale, low, high) &+ zeroPoint)
   }
+  @inline(__always) func sixteen(_ from: UnsafeRawPointer, _ to: UnsafeMutableRawPointer) {
+    to.put(Quantizer(low, high, zeroPoint)(from.floats() / all(scale)))
+  }
 }
 
 struct Dequantize: Conversion {
@@ -36,17 +44,37 @@ struct Dequantize: Conversion {
   @inline(__always) func callAsFunction(_ v: UInt8) -> Float {
     cv_float(Int32(truncatingIfNeeded: v) &- zeroPoint) * scale
   }
+  @inline(__always) func sixteen(_ from: UnsafeRawPointer, _ to: UnsafeMutableRawPointer) {
+    to.put(cv_to_float(cv_widen(from.bytes()) &- all(zeroPoint)) * all(scale))
+  }
 }
 
 @inline(never)
 func importRows<C: Conversion>(_: C.Type, _ a: UnsafePointer<cnn_copy>, _ share: Share) {
   let convert = C(a), view = a.pointee.view, strides = a.pointee.strides, width = Int(view.width)
   let plain = UnsafeRawPointer(a.pointee.plain!), size = MemoryLayout<C.To>.size, pixel = Int(view.pixel)
-  let padded = view.block == 0 ? Int(view.channels) : view.blocks &* 16
+  let padded = view.block == 0 ? Int(view.channels) : view.blocks &* 16, plainSize = MemoryLayout<C.From>.size
+  // Pixels that lie as in the session, NHWC or a single channel: whole rows.
+  let isSideBySide =
+    view.block == 0 && Int(strides.3) == Int(view.channels) &* plainSize
+    && (view.channels == 1 || Int(strides.1) == plainSize)
   forEachRow(view, share) { n, block, row in
     let first = block &* 16, lanes = min(padded &- first, 16), real = min(Int(view.channels) &- first, lanes)
     let start = plain + (n &* Int(strides.0) &+ first &* Int(strides.1) &+ row &* Int(strides.2))
     let y = view.address(n, block, row)
+    if isSideBySide {
+      let count = width &* Int(view.channels)
+      var i = 0
+      while i &+ 16 <= count {
+        convert.sixteen(start + i &* plainSize, y + i &* size)
+        i &+= 16
+      }
+      while i < count {
+        (y + i &* size).put(convert((start + i &* plainSize).loadUnaligned(as: C.From.self)))
+        i &+= 1
+      }
+      return
+    }
     if real < lanes { cv_fill(y, 0, width &* pixel) }
     for c in 0..<real {
       var from = start + c &* Int(strides.1), to = y + c &* size
