@@ -18,4 +18,13 @@ public struct Split: Equatable, Sendable {
     self.validation = order.prefix(validation).sorted()
     training = order.dropFirst(validation).sorted()
   }
+
+  /// How many of `count` images are set aside where nobody says otherwise: one in twelve.
+  public static func usualValidation(of count: Int) -> Int { count / 12 }
+}
+
+extension Random {
+  /// What a training run with this seed draws about its images: their split first, then their order in each epoch. Not
+  /// the stream that its first parameters come from.
+  public init(imagesOfRun seed: UInt64) { self.init(seed: seed ^ 0x6461_7461) }
 }

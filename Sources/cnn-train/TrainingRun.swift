@@ -20,9 +20,9 @@ struct TrainingRun {
     self.folder = folder
     self.quiet = quiet
     dataset = try dataSource(settings.data).loadTraining()
-    // Not the stream of numbers that the first parameters come from.
-    var random = Random(seed: settings.seed ^ 0x6461_7461)
-    split = try Split(count: dataset.count, validation: settings.validation ?? dataset.count / 12, using: &random)
+    var random = Random(imagesOfRun: settings.seed)
+    let validation = settings.validation ?? Split.usualValidation(of: dataset.count)
+    split = try Split(count: dataset.count, validation: validation, using: &random)
     let normalization = Normalization(of: dataset, images: split.training)
     batch = Batch(normalization)
     guard let isa = Library.isa else {

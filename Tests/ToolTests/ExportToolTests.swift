@@ -57,6 +57,22 @@ import Testing
     }
   }
 
+  /// The images that training set aside are found again: its own accuracy comes out, to an image that rounding moved.
+  @Test func validationImagesAreThoseOfTraining() throws {
+    let bench = try TrainToolTests.Bench()
+    try bench.train("run", "--epochs", "1", "--validation", "80", "--seed", "11")
+    let result = try tool.run([
+      bench.path("run/model.cnn"), "--float", "--data", bench.data, "--no-test", "--out", bench.path("float.cnn"),
+      "--json", bench.path("report.json"),
+    ])
+    #expect(result.exitCode == 0, "\(result.error)")
+    let report = try #require(try JSONSerialization.jsonObject(with: bench.bytes("report.json")) as? [String: Any])
+    let trained = try #require(try bench.metrics("run").last?["validation_accuracy"] ?? nil)
+    let found = try #require(report["float_validation_accuracy"] as? Double)
+    #expect(abs(found - trained) <= 100 / 80 + 0.01)
+    #expect(report["validation_images"] as? Int == 80)
+  }
+
   @Test func floatWithoutData() throws {
     try withModel { folder in
       let result = try run(folder, "model.cnn", "--float", "--stored", "--out", "float.cnn", "--quiet")

@@ -37,8 +37,9 @@ extension Graph {
       var random = Random(seed: 0)
       return try Split(count: dataset.count, validation: 0, using: &random)
     }
-    var random = Random(seed: seed ^ 0x6461_7461)
-    let validation = metadata["training.validation"].flatMap { Int($0) } ?? dataset.count / 12
+    var random = Random(imagesOfRun: seed)
+    // Where no number was given, it is in words.
+    let validation = metadata["training.validation"].flatMap { Int($0) } ?? Split.usualValidation(of: dataset.count)
     return try Split(count: dataset.count, validation: validation, using: &random)
   }
 }
