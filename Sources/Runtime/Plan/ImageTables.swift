@@ -9,7 +9,7 @@ public struct ImageTables {
   public let isFloat: Bool
   /// [channels][256] elements of input 0: float32, or uint8.
   public let values: UnsafeMutableRawPointer
-  /// [width][channels] weighted sums.
+  /// [2][width][channels] weighted sums, of two rows of the result.
   public let sums: UnsafeMutablePointer<UInt64>
   /// [width]
   public let columns: UnsafeMutablePointer<ResizeTap>
@@ -22,7 +22,7 @@ public struct ImageTables {
     let elementBytes = model.tensor(input).elementBytes
     let tables = arena.take(ImageTables.self, 1)
     let values = arena.take(channels * 256 * elementBytes)
-    let sums = arena.take(UInt64.self, width * channels)
+    let sums = arena.take(UInt64.self, 2 * width * channels)
     let columns = arena.take(ResizeTap.self, width)
     guard let tables, let values, let sums, let columns else { return nil }
     tables.initialize(

@@ -11,8 +11,24 @@ public func setImage(_ session: UnsafeMutablePointer<Session>, _ batchIndex: Int
   let input = session.pointee.network.pointee.model.networkInput(0)
   var view = session.pointee.view(input)
   view.data += batchIndex * Int(view.image)
-  var resizer = Resizer(image, session.pointee.image!.pointee, view)
+  let resizer = Resizer(image, session.pointee.image!.pointee, view)
   resizer.run()
+}
+
+/// How many channels the network's image has, known when a function is compiled.
+private protocol Target { static var channels: Int { get } }
+private enum Grey: Target { static var channels: Int { 1 } }
+private enum Colour: Target { static var channels: Int { 3 } }
+
+private struct WeightedSum<T: Target> {
+  var values: (UInt64, UInt64, UInt64) = (0, 0, 0)
+
+  @inline(__always) mutating func add(_ weight: UInt64, _ pixel: (UInt32, UInt32, UInt32)) {
+    values.0 &+= weight &* UInt64(pixel.0)
+    guard T.channels == 3 else { return }
+    values.1 &+= weight &* UInt64(pixel.1)
+    values.2 &+= weight &* UInt64(pixel.2)
+  }
 }
 
 private struct Resizer {
@@ -48,24 +64,32 @@ private struct Resizer {
     }
   }
 
-  mutating func run() {
+  func run() {
     let columns = max(0, -left)..<min(width, fullWidth - left)
-    let exact = fullWidth == sourceWidth && fullHeight == sourceHeight
-    if !exact {
-      for x in columns { tables.columns[x] = ResizeTap(x + left, sourceWidth, fullWidth) }
-    }
+    let rows = max(0, -top)..<min(height, fullHeight - top)
     for y in 0..<height {
-      let inside = 0..<fullHeight ~= y + top ? columns : 0..<0
+      let inside = rows.contains(y) ? columns : 0..<0
       for x in 0..<width where !inside.contains(x) {
         let fill = tables.recipe.fill
-        put(fill.0, y, x, 0)
-        if channels == 3 {
-          put(fill.1, y, x, 1)
-          put(fill.2, y, x, 2)
-        }
+        put((fill.0, fill.1, fill.2), y, x)
       }
-      if exact { copy(y, inside) } else if !inside.isEmpty { resize(y, inside) }
     }
+    if fullWidth == sourceWidth, fullHeight == sourceHeight {
+      for y in rows {
+        let row = sourceRow(y + top)
+        for x in columns { put(fetch(row, x + left), y, x) }
+      }
+    } else {
+      for x in columns { tables.columns[x] = ResizeTap(x + left, sourceWidth, fullWidth) }
+      resize(rows, columns)
+    }
+  }
+
+  private func put(_ pixel: (UInt32, UInt32, UInt32), _ y: Int, _ x: Int) {
+    put(pixel.0, y, x, 0)
+    guard channels == 3 else { return }
+    put(pixel.1, y, x, 1)
+    put(pixel.2, y, x, 2)
   }
 
   private func put(_ value: UInt32, _ y: Int, _ x: Int, _ c: Int) {
@@ -79,56 +103,71 @@ private struct Resizer {
     }
   }
 
-  private func copy(_ y: Int, _ columns: Range<Int>) {
-    let row = sourceRow(y + top)
-    for x in columns {
-      let pixel = fetch(row, x + left)
-      put(pixel.0, y, x, 0)
-      if channels == 3 {
-        put(pixel.1, y, x, 1)
-        put(pixel.2, y, x, 2)
+  /// Where the image shrinks, a source row behind the middle of a row of the result belongs to that and to the next, with
+  /// weights that add up to the support: it is resized once and added to both.
+  private func resize(_ rows: Range<Int>, _ columns: Range<Int>) {
+    let shrinks = sourceHeight >= fullHeight
+    let support = 2 * max(sourceHeight, fullHeight)
+    let step = 2 * fullHeight
+    var (sums, next) = (tables.sums, tables.sums + width * channels)
+    var (j, distance) = (0, 0)
+    next.update(repeating: 0, count: width * channels)
+    for y in rows {
+      swap(&sums, &next)
+      next.update(repeating: 0, count: width * channels)
+      let tap = ResizeTap(y + top, sourceHeight, fullHeight)
+      if !shrinks || y == rows.lowerBound { (j, distance) = (Int(tap.first), Int(tap.distance)) }
+      while j < Int(tap.end) {
+        let row = sourceRow(j)
+        let weights = (UInt64(support - abs(distance)), shrinks && distance > 0 ? UInt64(distance) : 0)
+        if channels == 1 {
+          addRow(Grey.self, row, weights, sums, next, columns)
+        } else {
+          addRow(Colour.self, row, weights, sums, next, columns)
+        }
+        j += 1
+        distance += step
+      }
+      distance -= support
+      for x in columns {
+        for c in 0..<channels {
+          // 8 bits and 8 behind the point, by Σ weights · 2⁴⁶ / Σ weights.
+          put(UInt32(truncatingIfNeeded: (sums[x * channels + c] &* tap.reciprocal &+ 1 << 53) >> 54), y, x, c)
+        }
       }
     }
   }
 
-  private func resize(_ y: Int, _ columns: Range<Int>) {
-    let tap = ResizeTap(y + top, sourceHeight, fullHeight)
-    let support = 2 * Int64(max(sourceHeight, fullHeight))
-    tables.sums.update(repeating: 0, count: width * channels)
-    var distance = tap.distance
-    for j in Int(tap.first)..<Int(tap.end) {
-      addRow(sourceRow(j), weight: UInt64(support - abs(distance)), columns)
-      distance += 2 * Int64(fullHeight)
-    }
-    for x in columns {
-      for c in 0..<channels {
-        // 8 bits and 8 behind the point, by Σ weights · 2⁴⁶ / Σ weights.
-        put(UInt32(truncatingIfNeeded: (tables.sums[x * channels + c] &* tap.reciprocal &+ 1 << 53) >> 54), y, x, c)
-      }
-    }
-  }
-
-  /// Resizes a source row and adds it, times its weight, to the sums.
-  private func addRow(_ row: UnsafePointer<UInt8>, weight: UInt64, _ columns: Range<Int>) {
-    let support = 2 * Int64(max(sourceWidth, fullWidth))
-    let step = 2 * Int64(fullWidth)
+  /// Resizes a source row and adds it, times a weight each, to the sums of two rows. A source pixel belongs to two pixels of the
+  /// row in the same way.
+  @_optimize(speed)
+  private func addRow<T: Target>(
+    _: T.Type, _ row: UnsafePointer<UInt8>, _ weights: (UInt64, UInt64), _ sums: UnsafeMutablePointer<UInt64>,
+    _ next: UnsafeMutablePointer<UInt64>, _ columns: Range<Int>
+  ) {
+    let shrinks = sourceWidth >= fullWidth
+    let support = 2 &* max(sourceWidth, fullWidth)
+    let step = 2 &* fullWidth
+    var (j, distance) = (0, 0)
+    var carried = WeightedSum<T>()
     for x in columns {
       let tap = tables.columns[x]
-      var distance = tap.distance
-      var sum: (UInt64, UInt64, UInt64) = (0, 0, 0)
-      for j in Int(tap.first)..<Int(tap.end) {
-        let w = UInt64(truncatingIfNeeded: support &- abs(distance))
+      if !shrinks || x == columns.lowerBound { (j, distance) = (Int(tap.first), Int(tap.distance)) }
+      var sum = carried
+      carried = WeightedSum<T>()
+      let end = Int(tap.end)
+      while j < end {
         let pixel = fetch(row, j)
-        sum.0 &+= w &* UInt64(pixel.0)
-        sum.1 &+= w &* UInt64(pixel.1)
-        sum.2 &+= w &* UInt64(pixel.2)
+        sum.add(UInt64(truncatingIfNeeded: support &- abs(distance)), pixel)
+        if shrinks, distance > 0 { carried.add(UInt64(truncatingIfNeeded: distance), pixel) }
+        j &+= 1
         distance &+= step
       }
-      let target = tables.sums + x * channels
-      target[0] &+= weight &* mean(sum.0, tap.reciprocal)
-      if channels == 3 {
-        target[1] &+= weight &* mean(sum.1, tap.reciprocal)
-        target[2] &+= weight &* mean(sum.2, tap.reciprocal)
+      distance &-= support
+      for c in 0..<T.channels {
+        let value = mean(c == 0 ? sum.values.0 : c == 1 ? sum.values.1 : sum.values.2, tap.reciprocal)
+        sums[x &* T.channels &+ c] &+= weights.0 &* value
+        next[x &* T.channels &+ c] &+= weights.1 &* value
       }
     }
   }
