@@ -20,11 +20,7 @@ extension Trainer {
     call.pad_left = Int32(layer.horizontal.padBefore)
     call.low = layer.relu ? 0 : -.infinity
     let x = plan.buffers[layer.x].slot, y = plan.buffers[layer.y].slot
-    for image in first..<first + count {
-      call.x = x.view(image, share)
-      call.y = y.view(image, share)
-      kernels.conv_f32(&call, 0, 1)
-    }
+    convolve(&call, x.view(first, share), y.view(first, share), count)
   }
 
   private func prepare(_ s: Segments) -> cnn_conv {
@@ -69,24 +65,23 @@ extension Trainer {
       call.dilation_x = Int32(layer.horizontal.dilation)
       call.pad_top = Int32(layer.vertical.extent - 1 - layer.vertical.padBefore)
       call.pad_left = Int32(layer.horizontal.extent - 1 - layer.horizontal.padBefore)
-      for image in first..<first + count {
-        let whole = dx.view(image, share)
-        if layer.isStrided {
-          var part = plan.buffers[plan.phaseBuffer(number)].slot.view(0, share)
-          part.height = Int32(phase.height)
-          part.width = Int32(phase.width)
-          if phase.taps > 0 { convolve(&call, dy.view(image, share), part) }
-          spread(part, phase, layer, whole)
-        } else {
-          convolve(&call, dy.view(image, share), whole)
-        }
+      if layer.isStrided {
+        var part = plan.buffers[plan.phaseBuffer(number)].slot.view(0, share)
+        part.height = Int32(phase.height)
+        part.width = Int32(phase.width)
+        if phase.taps > 0 { convolve(&call, dy.view(first, share), part, 1) }
+        spread(part, phase, layer, dx.view(first, share))
+      } else {
+        convolve(&call, dy.view(first, share), dx.view(first, share), count)
       }
     }
   }
 
-  private func convolve(_ call: inout cnn_conv, _ x: cnn_view, _ y: cnn_view) {
+  private func convolve(_ call: inout cnn_conv, _ x: cnn_view, _ y: cnn_view, _ images: Int) {
     call.x = x
     call.y = y
+    call.x.batch = Int32(images)
+    call.y.batch = Int32(images)
     kernels.conv_f32(&call, 0, 1)
   }
 

@@ -1,8 +1,8 @@
 import CKernels
 
-typealias Floats = SIMD16<Float>
+typealias Floats = SIMD4<Float>
 
-/// One image of a tensor in blocks: a vector per block of channels and pixel.
+/// One image of a tensor in blocks, as vectors of four channels: four vectors to a pixel.
 struct GradientView {
   private let data: UnsafeMutableRawPointer
   private let block: Int, row: Int
@@ -17,17 +17,18 @@ struct GradientView {
     width = Int(view.width)
   }
 
-  func address(_ b: Int, _ y: Int, _ x: Int) -> UnsafeMutableRawPointer { data + (b &* block &+ y &* row &+ x &* 64) }
+  /// `v`: four times the column, plus the vector in the pixel.
+  func address(_ b: Int, _ y: Int, _ v: Int) -> UnsafeMutableRawPointer { data + (b &* block &+ y &* row &+ v &* 16) }
 
-  subscript(b: Int, y: Int, x: Int) -> Floats {
-    get { address(b, y, x).loadUnaligned(as: Floats.self) }
-    nonmutating set { address(b, y, x).storeBytes(of: newValue, as: Floats.self) }
+  subscript(b: Int, y: Int, v: Int) -> Floats {
+    get { address(b, y, v).loadUnaligned(as: Floats.self) }
+    nonmutating set { address(b, y, v).storeBytes(of: newValue, as: Floats.self) }
   }
 
-  @inline(__always) func forEach(_ body: (_ b: Int, _ y: Int, _ x: Int) -> Void) {
+  @inline(__always) func forEach(_ body: (_ b: Int, _ y: Int, _ v: Int) -> Void) {
     for b in 0..<blocks {
       for y in 0..<height {
-        for x in 0..<width { body(b, y, x) }
+        for v in 0..<4 &* width { body(b, y, v) }
       }
     }
   }

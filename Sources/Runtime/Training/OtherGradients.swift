@@ -14,18 +14,18 @@ extension Trainer {
     let x = view(layer.x, image, share), dy = view(plan.gradient(layer.y), image, share)
     let dx = view(target, image, share)
     dx.forEach { b, y, x in dx[b, y, x] = Floats(repeating: 0) }
-    dy.forEach { b, oy, ox in
-      let rows = layer.vertical.taps(at: oy, of: x.height), columns = layer.horizontal.taps(at: ox, of: x.width)
-      var best = Floats(repeating: -.infinity), winner = SIMD16<Int32>(repeating: -1), tap: Int32 = 0
-      forEachTap(rows, columns) { y, column in
+    dy.forEach { b, oy, v in
+      let rows = layer.vertical.taps(at: oy, of: x.height), columns = layer.horizontal.taps(at: v / 4, of: x.width)
+      var best = Floats(repeating: -.infinity), winner = SIMD4<Int32>(repeating: -1), tap: Int32 = 0
+      forEachTap(rows, columns, v % 4) { y, column in
         let value = x[b, y, column], isBetter = value .> best .| value .!= value
         best.replace(with: value, where: isBetter)
         winner.replace(with: tap, where: isBetter)
         tap &+= 1
       }
       tap = 0
-      forEachTap(rows, columns) { y, column in
-        dx[b, y, column] += dy[b, oy, ox].replacing(with: 0, where: winner .!= SIMD16(repeating: tap))
+      forEachTap(rows, columns, v % 4) { y, column in
+        dx[b, y, column] += dy[b, oy, v].replacing(with: 0, where: winner .!= SIMD4(repeating: tap))
         tap &+= 1
       }
     }
@@ -34,22 +34,27 @@ extension Trainer {
   func averagePoolGradient(_ layer: Layer, target: Int, _ image: Int, _ share: Int) {
     let dy = view(plan.gradient(layer.y), image, share), dx = view(target, image, share)
     dx.forEach { b, y, x in dx[b, y, x] = Floats(repeating: 0) }
-    dy.forEach { b, oy, ox in
+    dy.forEach { b, oy, v in
+      let ox = v / 4
       let rows = layer.vertical.taps(at: oy, of: dx.height), columns = layer.horizontal.taps(at: ox, of: dx.width)
       var count = rows.count * columns.count
       if layer.countsPadding {
         count =
           layer.vertical.paddedTaps(at: oy, of: dx.height) * layer.horizontal.paddedTaps(at: ox, of: dx.width)
       }
-      let value = dy[b, oy, ox] / Float(count)
-      forEachTap(rows, columns) { y, x in dx[b, y, x] += value }
+      let value = dy[b, oy, v] / Float(count)
+      forEachTap(rows, columns, v % 4) { y, x in dx[b, y, x] += value }
     }
   }
 
   @inline(__always)
-  private func forEachTap(_ rows: Taps, _ columns: Taps, _ body: (_ y: Int, _ x: Int) -> Void) {
+  private func forEachTap(
+    _ rows: Taps, _ columns: Taps, _ vector: Int, _ body: (_ y: Int, _ v: Int) -> Void
+  ) {
     for i in 0..<rows.count {
-      for j in 0..<columns.count { body(rows.start &+ i &* rows.step, columns.start &+ j &* columns.step) }
+      for j in 0..<columns.count {
+        body(rows.start &+ i &* rows.step, 4 &* (columns.start &+ j &* columns.step) &+ vector)
+      }
     }
   }
 
@@ -73,11 +78,11 @@ extension Trainer {
   func flattenGradient(_ layer: Layer, target: Int, _ image: Int, _ share: Int) {
     let dy = view(plan.gradient(layer.y), image, share).address(0, 0, 0), dx = view(target, image, share)
     let plane = dx.height * dx.width, channels = plan.buffers[target].shape.channels
-    dx.forEach { b, y, x in
-      let source = dy + 4 &* (16 &* b &* plane &+ y &* dx.width &+ x), pixel = dx.address(b, y, x)
-      for c in 0..<min(16, channels &- 16 &* b) {
-        let value = source.load(fromByteOffset: 4 &* c &* plane, as: Float.self)
-        pixel.storeBytes(of: value, toByteOffset: 4 &* c, as: Float.self)
+    dx.forEach { b, y, v in
+      let source = dy + 4 &* (16 &* b &* plane &+ y &* dx.width &+ v / 4), channel = 16 &* b &+ 4 &* (v % 4)
+      for c in 0..<min(4, max(0, channels &- channel)) {
+        let value = source.load(fromByteOffset: 4 &* (4 &* (v % 4) &+ c) &* plane, as: Float.self)
+        dx.address(b, y, v).storeBytes(of: value, toByteOffset: 4 &* c, as: Float.self)
       }
     }
   }

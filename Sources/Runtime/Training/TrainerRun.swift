@@ -132,7 +132,7 @@ extension Trainer {
     }
   }
 
-  private func perform(_ step: Step, _ mode: Mode, _ first: Int, _ count: Int, _ share: Int) {
+  @inline(never) private func perform(_ step: Step, _ mode: Mode, _ first: Int, _ count: Int, _ share: Int) {
     let target = step.target
     switch step.verb {
     case .input: return importImages(first, count, share)

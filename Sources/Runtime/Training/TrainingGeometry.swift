@@ -123,7 +123,7 @@ extension TrainingPlan {
     return phase
   }
 
-  func forEachTap(_ layer: Layer, _ phase: Phase, _ body: (_ ky: Int, _ kx: Int) -> Void) {
+  @inline(never) func forEachTap(_ layer: Layer, _ phase: Phase, _ body: (_ ky: Int, _ kx: Int) -> Void) {
     let rows = self.rows(layer), columns = self.columns(layer)
     for ky in 0..<rows.window.kernel where rows.meets(phase.firstRow, ky) {
       for kx in 0..<columns.window.kernel where columns.meets(phase.firstColumn, kx) { body(ky, kx) }

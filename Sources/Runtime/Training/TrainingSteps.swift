@@ -5,7 +5,7 @@ extension TrainingPlan {
     for i in 0..<layerCount {
       let layer = layers[i], x = value(layer.x), y = value(layer.y)
       switch layer.kind {
-      case .conv: emit(.conv, i, source: x, target: y)
+      case .conv: emit(.conv, i, source: x, target: y, isWhole: isOnePixel(layer.y))
       case .batchNormalization:
         emit(.statistics, i, source: x)
         emit(.finishStatistics, i)
@@ -28,8 +28,7 @@ extension TrainingPlan {
       if layer.relu && layer.kind != .batchNormalization { emit(.mask, i, source: dy, target: dy, value(layer.y)) }
       switch layer.kind {
       case .conv:
-        // Where an image is one pixel, a sum over pixels is one over images.
-        emit(.weightGradient, i, source: dy, isWhole: buffers[value(layer.y)].shape.pixels == 1, x)
+        emit(.weightGradient, i, source: dy, isWhole: isOnePixel(layer.y), x)
         emitGradient(.dataGradient, i, of: layer.x, from: dy)
       case .batchNormalization:
         emit(.reduceNorm, i, source: dy, x)
@@ -55,11 +54,15 @@ extension TrainingPlan {
     if verb == .dataGradient && layers[layer].isStrided {
       emit(verb, layer, source: dy, target: target, phaseBuffer(layer))
     } else {
-      emit(verb, layer, source: dy, target: target, other)
+      let isWhole = verb == .dataGradient && isOnePixel(x) && isOnePixel(layers[layer].y)
+      emit(verb, layer, source: dy, target: target, isWhole: isWhole, other)
     }
     if !isFirst { emit(.addGradient, layer, source: target, target: gradient(x)) }
     marks[x].hasGradient = true
   }
+
+  /// Where an image is one pixel, the images of a share are the pixels of a call, which then reads the weights once for all.
+  private func isOnePixel(_ tensor: Int) -> Bool { buffers[value(tensor)].shape.pixels == 1 }
 
   private mutating func emitSum(_ layer: Int, of x: Int, from dy: Int) {
     guard marks[x].needsGradient else { return }

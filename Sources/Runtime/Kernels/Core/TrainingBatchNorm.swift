@@ -38,38 +38,46 @@ private struct NormBlock {
   }
 }
 
-/// By two passes over the image, which is in the cache: nothing cancels, however large the mean.
 func batchNormStatistics(_ arguments: UnsafeRawPointer?, _ first: Int32, _ count: Int32, _ share: Int32) {
-  forEachBlock(arguments, first, share, needsScale: false) { b in
-    let none = Floats(repeating: 0)
-    var sum = (none, none), rest = (none, none), squares = (none, none)
-    forEachPair(b) { sum = (sum.0 + $0, sum.1 + $1) }
-    let pixels = Int32(truncatingIfNeeded: b.height &* b.width)
-    let mean = (sum.0 + sum.1) / all(cv_float(pixels))
-    // Where the width is odd, a pair is half a pixel's and half the mean, which adds nothing.
-    forEachPair(b, missing: mean) {
-      let d0 = $0 - mean, d1 = $1 - mean
-      rest = (rest.0 + d0, rest.1 + d1)
-      squares = (squares.0 + d0 * d0, squares.1 + d1 * d1)
-    }
-    b.setSum(0, mean)
-    b.setSum(1, rest.0 + rest.1)
-    b.setSum(2, squares.0 + squares.1)
-  }
+  forEachBlock(arguments, first, share, needsScale: false) { $0.statistics() }
 }
 
-/// Two pixels at a time, for two sums that need not wait for each other.
-@inline(__always) private func forEachPair(
-  _ b: NormBlock, missing: Floats = Floats(repeating: 0), _ body: (Floats, Floats) -> Void
-) {
-  for y in 0..<b.height {
-    var p = b.x + y &* b.row, left = b.width
-    while left > 1 {
-      body(p.floats(), p.floats(blockBytes))
-      p += 2 &* blockBytes
-      left &-= 2
+extension NormBlock {
+  /// By two passes over the image, which is in the cache: nothing cancels, however large the mean. Two sums each, which
+  /// need not wait for each other.
+  @inline(never) fileprivate func statistics() {
+    var sum0 = Floats(repeating: 0), sum1 = sum0
+    for y in 0..<height {
+      var p = x + y &* row, left = width
+      while left > 1 {
+        sum0 += p.floats()
+        sum1 += p.floats(blockBytes)
+        p += 2 &* blockBytes
+        left &-= 2
+      }
+      if left == 1 { sum0 += p.floats() }
     }
-    if left == 1 { body(p.floats(), missing) }
+    let mean = (sum0 + sum1) / all(cv_float(Int32(truncatingIfNeeded: height &* width)))
+    var rest = Floats(repeating: 0), squares0 = rest, squares1 = rest
+    for y in 0..<height {
+      var p = x + y &* row, left = width
+      while left > 1 {
+        let d0 = p.floats() - mean, d1 = p.floats(blockBytes) - mean
+        rest += d0 + d1
+        squares0 += d0 * d0
+        squares1 += d1 * d1
+        p += 2 &* blockBytes
+        left &-= 2
+      }
+      if left == 1 {
+        let d = p.floats() - mean
+        rest += d
+        squares0 += d * d
+      }
+    }
+    setSum(0, mean)
+    setSum(1, rest)
+    setSum(2, squares0 + squares1)
   }
 }
 
@@ -94,12 +102,16 @@ private struct NormWindow {
   /// The first largest of x · scale + shift, the x it came from and where that is.
   @inline(__always) func largest(_ b: NormBlock) -> (value: Floats, x: Floats, tap: Ints) {
     var best = all(-Float.infinity), from = Floats(repeating: 0), winner = all(Int32(0))
-    forEachTap { tap, i, j in
-      let x = self.x.floats(i &* row &+ j &* blockBytes), value = x * b.scale + b.shift
-      let isBetter = value .> best .| value .!= value
-      best.replace(with: value, where: isBetter)
-      from.replace(with: x, where: isBetter)
-      winner.replace(with: all(tap), where: isBetter)
+    var tap: Int32 = 0
+    for i in 0..<rows {
+      for j in 0..<columns {
+        let x = self.x.floats(i &* row &+ j &* blockBytes), value = x * b.scale + b.shift
+        let isBetter = value .> best .| value .!= value
+        best.replace(with: value, where: isBetter)
+        from.replace(with: x, where: isBetter)
+        winner.replace(with: all(tap), where: isBetter)
+        tap &+= 1
+      }
     }
     return (best, from, winner)
   }
@@ -127,11 +139,13 @@ private struct NormWindow {
 }
 
 func batchNormPool(_ arguments: UnsafeRawPointer?, _ first: Int32, _ count: Int32, _ share: Int32) {
-  forEachBlock(arguments, first, share) { b in
-    let y = b.at(b.a.pointee.y), low = all(b.a.pointee.relu != 0 ? 0 : -Float.infinity), high = all(Float.infinity)
-    forEachWindow(b, b.a.pointee.y) { window, offset, hasOutput in
-      if hasOutput { y.put(cv_clamp(window.largest(b).value, low, high), offset) }
-    }
+  forEachBlock(arguments, first, share) { poolBlock($0) }
+}
+
+@inline(never) private func poolBlock(_ b: NormBlock) {
+  let y = b.at(b.a.pointee.y), low = all(b.a.pointee.relu != 0 ? 0 : -Float.infinity), high = all(Float.infinity)
+  forEachWindow(b, b.a.pointee.y) { window, offset, hasOutput in
+    if hasOutput { y.put(cv_clamp(window.largest(b).value, low, high), offset) }
   }
 }
 
@@ -155,60 +169,64 @@ private struct NormSums {
 }
 
 func batchNormReduce(_ arguments: UnsafeRawPointer?, _ first: Int32, _ count: Int32, _ share: Int32) {
-  forEachBlock(arguments, first, share) { b in
-    let dy = UnsafeRawPointer(b.at(b.a.pointee.dy))
-    var sums = NormSums(mean: b.channels(b.a.pointee.mean), low: reluLimit(b))
-    if isPooled(b) {
-      forEachWindow(b, b.a.pointee.dy) { window, offset, hasOutput in
-        guard hasOutput else { return }
-        let best = window.largest(b)
-        sums.add(dy.floats(offset), best.value, best.x)
-      }
-    } else {
-      for y in 0..<b.height {
-        var p = b.x + y &* b.row, d = dy + y &* b.a.pointee.dy.row
-        for _ in 0..<b.width {
-          let x = p.floats()
-          sums.add(d.floats(), x * b.scale + b.shift, x)
-          p += blockBytes
-          d += blockBytes
-        }
+  forEachBlock(arguments, first, share) { reduceBlock($0) }
+}
+
+@inline(never) private func reduceBlock(_ b: NormBlock) {
+  let dy = UnsafeRawPointer(b.at(b.a.pointee.dy))
+  var sums = NormSums(mean: b.channels(b.a.pointee.mean), low: reluLimit(b))
+  if isPooled(b) {
+    forEachWindow(b, b.a.pointee.dy) { window, offset, hasOutput in
+      guard hasOutput else { return }
+      let best = window.largest(b)
+      sums.add(dy.floats(offset), best.value, best.x)
+    }
+  } else {
+    for y in 0..<b.height {
+      var p = b.x + y &* b.row, d = dy + y &* b.a.pointee.dy.row
+      for _ in 0..<b.width {
+        let x = p.floats()
+        sums.add(d.floats(), x * b.scale + b.shift, x)
+        p += blockBytes
+        d += blockBytes
       }
     }
-    b.setSum(0, sums.sum)
-    b.setSum(1, sums.product)
   }
+  b.setSum(0, sums.sum)
+  b.setSum(1, sums.product)
 }
 
 func batchNormApply(_ arguments: UnsafeRawPointer?, _ first: Int32, _ count: Int32, _ share: Int32) {
-  forEachBlock(arguments, first, share) { b in
-    let dy = UnsafeRawPointer(b.at(b.a.pointee.dy)), dx = b.at(b.a.pointee.dx), low = reluLimit(b)
-    let mean = b.channels(b.a.pointee.mean), slope = b.channels(b.a.pointee.slope)
-    let dyMean = b.channels(b.a.pointee.dy_mean)
-    @inline(__always) func derivative(_ g: Floats, _ x: Floats) -> Floats {
-      b.scale * ((g - dyMean) - (x - mean) * slope)
-    }
-    if isPooled(b) {
-      forEachWindow(b, b.a.pointee.dy) { window, offset, hasOutput in
-        let best = window.largest(b)
-        let g = hasOutput ? dy.floats(offset).replacing(with: 0, where: best.value .<= low) : Floats(repeating: 0)
-        let target = dx + (window.offset.y &* b.a.pointee.dx.row &+ window.offset.x &* blockBytes)
-        window.forEachTap { tap, i, j in
-          let x = window.x.floats(i &* b.row &+ j &* blockBytes)
-          let own = g.replacing(with: 0, where: best.tap .!= all(tap))
-          target.put(derivative(own, x), i &* b.a.pointee.dx.row &+ j &* blockBytes)
-        }
+  forEachBlock(arguments, first, share) { applyBlock($0) }
+}
+
+@inline(never) private func applyBlock(_ b: NormBlock) {
+  let dy = UnsafeRawPointer(b.at(b.a.pointee.dy)), dx = b.at(b.a.pointee.dx), low = reluLimit(b)
+  let mean = b.channels(b.a.pointee.mean), slope = b.channels(b.a.pointee.slope)
+  let dyMean = b.channels(b.a.pointee.dy_mean)
+  @inline(__always) func derivative(_ g: Floats, _ x: Floats) -> Floats {
+    b.scale * ((g - dyMean) - (x - mean) * slope)
+  }
+  if isPooled(b) {
+    forEachWindow(b, b.a.pointee.dy) { window, offset, hasOutput in
+      let best = window.largest(b)
+      let g = hasOutput ? dy.floats(offset).replacing(with: 0, where: best.value .<= low) : Floats(repeating: 0)
+      let target = dx + (window.offset.y &* b.a.pointee.dx.row &+ window.offset.x &* blockBytes)
+      window.forEachTap { tap, i, j in
+        let x = window.x.floats(i &* b.row &+ j &* blockBytes)
+        let own = g.replacing(with: 0, where: best.tap .!= all(tap))
+        target.put(derivative(own, x), i &* b.a.pointee.dx.row &+ j &* blockBytes)
       }
-    } else {
-      for y in 0..<b.height {
-        var p = b.x + y &* b.row, d = dy + y &* b.a.pointee.dy.row, t = dx + y &* b.a.pointee.dx.row
-        for _ in 0..<b.width {
-          let x = p.floats(), g = d.floats().replacing(with: 0, where: x * b.scale + b.shift .<= low)
-          t.put(derivative(g, x))
-          p += blockBytes
-          d += blockBytes
-          t += blockBytes
-        }
+    }
+  } else {
+    for y in 0..<b.height {
+      var p = b.x + y &* b.row, d = dy + y &* b.a.pointee.dy.row, t = dx + y &* b.a.pointee.dx.row
+      for _ in 0..<b.width {
+        let x = p.floats(), g = d.floats().replacing(with: 0, where: x * b.scale + b.shift .<= low)
+        t.put(derivative(g, x))
+        p += blockBytes
+        d += blockBytes
+        t += blockBytes
       }
     }
   }
