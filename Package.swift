@@ -3,6 +3,8 @@
 import PackageDescription
 
 let runtime: [Target.Dependency] = ["CCNNRT", .product(name: "cnnrt", package: "Runtime")]
+/// libcnnrt with the trainer: what learns links it instead.
+let trainingRuntime: [Target.Dependency] = ["CCNNRT", .product(name: "cnnrt-train", package: "Runtime")]
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
 /// For Tools/install: the tools find the library and the Swift runtime beside them, wherever the tree is moved.
@@ -16,9 +18,9 @@ let installed: [LinkerSetting] =
   ]
 
 /// A command-line tool: flags in, library call, report out.
-func tool(_ name: String, _ dependencies: Target.Dependency...) -> Target {
+func tool(_ name: String, _ dependencies: Target.Dependency..., library: [Target.Dependency] = runtime) -> Target {
   .executableTarget(
-    name: name, dependencies: runtime + [arguments, "CNNSupport", "CNNRT", "CNNModel"] + dependencies,
+    name: name, dependencies: library + [arguments, "CNNSupport", "CNNRT", "CNNModel"] + dependencies,
     linkerSettings: installed)
 }
 
@@ -41,11 +43,12 @@ let package = Package(
     .target(
       name: "CImages", dependencies: ["CSystem"], linkerSettings: [.linkedLibrary("png"), .linkedLibrary("jpeg")]),
     .target(name: "CNNSupport", dependencies: ["CZlib"]),
-    .target(name: "CNNRT", dependencies: runtime),
+    .target(name: "CNNRT", dependencies: ["CCNNRT"]),
+    .target(name: "CNNTraining", dependencies: ["CCNNRT", "CNNRT"]),
     .target(name: "CNNModel", dependencies: ["CCNNRT", "CZlib", "CNNSupport"]),
     .target(name: "CNNData", dependencies: ["CZlib", "CNNSupport"]),
     .target(name: "CNNQuantize", dependencies: ["CNNRT", "CNNModel", "CNNData", "CNNSupport"]),
-    tool("cnn-train", "CNNData"),
+    tool("cnn-train", "CNNData", "CNNTraining", library: trainingRuntime),
     tool("cnn-export", "CNNData", "CNNQuantize"),
     tool("cnn-bench"),
     tool("cnn-inspect"),
@@ -57,8 +60,8 @@ let package = Package(
         + installed),
     .testTarget(name: "KernelTests", dependencies: [.product(name: "kernel-check", package: "Runtime")]),
     tests("RuntimeTests"),
-    tests("TrainingTests", exclude: ["Vectors"]),
-    tests("ModelTests"),
+    tests("TrainingTests", "CNNTraining", .product(name: "cnnrt-train", package: "Runtime"), exclude: ["Vectors"]),
+    tests("ModelTests", "CNNTraining", .product(name: "cnnrt-train", package: "Runtime")),
     tests("DataTests", "CNNData"),
     tests("QuantizeTests", "CNNQuantize", "CNNData"),
     tests("ToolTests", "CImages"),

@@ -1,4 +1,4 @@
-/* cnnrt_train.h: trains a float bundle's network with the library's own kernels.
+/* cnnrt_train.h: trains a float bundle's network with the library's own kernels. Link with -lcnnrt-train, which has all of -lcnnrt as well.
  *
  * A trainer is made from a float model (plain operators: Conv, Gemm, BatchNormalization, Relu, pools, Add, Flatten; a closing Softmax
  * is replaced by the loss, softmax cross-entropy). It copies the parameters, learns from batches, and gives the parameters back by

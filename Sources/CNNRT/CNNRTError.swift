@@ -47,7 +47,7 @@ public struct CNNRTError: Error, Equatable, CustomStringConvertible, Sendable {
   }
 
   /// A wrong argument that the wrapper itself notices.
-  static func wrongArgument(_ place: String, _ message: String) -> CNNRTError {
+  package static func wrongArgument(_ place: String, _ message: String) -> CNNRTError {
     CNNRTError(status: .invalidArgument, place: place, message: message)
   }
 
@@ -61,7 +61,7 @@ public struct CNNRTError: Error, Equatable, CustomStringConvertible, Sendable {
 }
 
 /// Calls a function of the C interface and throws what it reports.
-func check(_ call: (UnsafeMutablePointer<cnnrt_error>) -> cnnrt_status) throws(CNNRTError) {
+package func check(_ call: (UnsafeMutablePointer<cnnrt_error>) -> cnnrt_status) throws(CNNRTError) {
   var error = cnnrt_error()
   error.size = MemoryLayout<cnnrt_error>.size
   error.offset = .max

@@ -3,7 +3,7 @@ import CCNNRT
 /// A network from a bundle, ready for sessions. Immutable: any number of threads may use one at the same time. It is
 /// closed when the last session and the last reference to it are gone.
 public final class Model: @unchecked Sendable {
-  let handle: OpaquePointer
+  package let handle: OpaquePointer
 
   public struct Options: Sendable {
     /// Instruction set ("avx2", "neon", …), or nil for the processor's best. int8 results are the same on each.
@@ -258,6 +258,6 @@ public enum Library {
 }
 
 /// The first `rank` of six dimensions.
-func dimensions(_ shape: (Int64, Int64, Int64, Int64, Int64, Int64), rank: UInt32) -> [Int] {
+package func dimensions(_ shape: (Int64, Int64, Int64, Int64, Int64, Int64), rank: UInt32) -> [Int] {
   withUnsafeBytes(of: shape) { $0.bindMemory(to: Int64.self).prefix(Int(rank)).map(Int.init) }
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import CNNModel
 import CNNRT
+import CNNTraining
 import CNNSupport
 import Foundation
 

@@ -1,6 +1,7 @@
 import CNNData
 import CNNModel
 import CNNRT
+import CNNTraining
 import CNNSupport
 
 /// Trains one network from the beginning, or from a checkpoint, to the end.

@@ -1,5 +1,6 @@
 import CNNModel
 import CNNRT
+import CNNTraining
 import CNNSupport
 import Testing
 

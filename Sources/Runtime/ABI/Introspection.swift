@@ -1,6 +1,7 @@
 import Bundle
 import CBundle
 import CCNNRT
+import Caller
 import CPlatform
 import Plan
 

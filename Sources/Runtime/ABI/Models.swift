@@ -1,10 +1,8 @@
 import Bundle
 import CCNNRT
+import Caller
 import CPlatform
 import Plan
-
-/// A `cnnrt_model` is a `Network`.
-func network(_ model: OpaquePointer) -> UnsafeMutablePointer<Network> { UnsafeMutablePointer(model) }
 
 @_cdecl("cnnrt_model_open") @implementation
 public func cnnrt_model_open(

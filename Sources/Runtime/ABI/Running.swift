@@ -1,5 +1,6 @@
 import Bundle
 import CCNNRT
+import Caller
 import Plan
 import Run
 

@@ -1,5 +1,6 @@
 import Bundle
 import CCNNRT
+import Caller
 import CPlatform
 import Plan
 import Training

@@ -1,9 +1,10 @@
 import Bundle
 import CCNNRT
 import CPlatform
+import Plan
 
 /// Runs `body`; a failure becomes a status and, where the caller wants it, a description.
-func attempt(_ out: UnsafeMutablePointer<cnnrt_error>?, _ body: () throws(Failure) -> Void) -> cnnrt_status {
+public func attempt(_ out: UnsafeMutablePointer<cnnrt_error>?, _ body: () throws(Failure) -> Void) -> cnnrt_status {
   do throws(Failure) {
     try body()
     return CNNRT_OK
@@ -36,7 +37,7 @@ private func describe(_ failure: Failure, in out: UnsafeMutablePointer<cnnrt_err
 }
 
 @inline(__always)
-func invalid(_ argument: StaticString, _ message: StaticString, _ a: Int = 0, _ b: Int = 0) -> Failure {
+public func invalid(_ argument: StaticString, _ message: StaticString, _ a: Int = 0, _ b: Int = 0) -> Failure {
   invalid(cString(argument), cString(message), a, b)
 }
 @inline(never)
@@ -47,14 +48,14 @@ private func invalid(_ argument: UnsafePointer<CChar>, _ message: UnsafePointer<
   return failure
 }
 
-func require<T>(_ pointer: T?, _ argument: StaticString) throws(Failure) -> T {
+public func require<T>(_ pointer: T?, _ argument: StaticString) throws(Failure) -> T {
   guard let pointer else { throw invalid(argument, "it is NULL. Pass a valid pointer.") }
   return pointer
 }
 
 /// A struct that begins with its size, from a caller whose header may be older (the fields it lacks are 0) or newer (the fields
 /// that we lack must be 0).
-func readStruct<T: BitwiseCopyable>(_ pointer: UnsafePointer<T>, into value: inout T, _ argument: StaticString)
+public func readStruct<T: BitwiseCopyable>(_ pointer: UnsafePointer<T>, into value: inout T, _ argument: StaticString)
   throws(Failure)
 {
   let size = UnsafeRawPointer(pointer).load(as: Int.self)
@@ -73,7 +74,7 @@ func readStruct<T: BitwiseCopyable>(_ pointer: UnsafePointer<T>, into value: ino
 
 /// Fills a caller's struct no further than the size it states, which stays. False where even the size does not fit.
 @discardableResult
-func writeStruct<T: BitwiseCopyable>(_ value: T, to pointer: UnsafeMutablePointer<T>?) -> Bool {
+public func writeStruct<T: BitwiseCopyable>(_ value: T, to pointer: UnsafeMutablePointer<T>?) -> Bool {
   guard let pointer else { return false }
   let raw = UnsafeMutableRawPointer(pointer)
   let (size, head) = (raw.load(as: Int.self), MemoryLayout<Int>.size)
@@ -83,3 +84,6 @@ func writeStruct<T: BitwiseCopyable>(_ value: T, to pointer: UnsafeMutablePointe
   }
   return true
 }
+
+/// A `cnnrt_model` is a `Network`.
+public func network(_ model: OpaquePointer) -> UnsafeMutablePointer<Network> { UnsafeMutablePointer(model) }

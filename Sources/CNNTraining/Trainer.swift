@@ -1,4 +1,5 @@
 import CCNNRT
+import CNNRT
 
 /// Trains the network of a float bundle. It copies the parameters, learns from batches, and gives the parameters back
 /// by name. A trainer belongs to one thread at a time. The same initial parameters, order of images, options and thread

@@ -1,5 +1,6 @@
 import Bundle
 import CCNNRT
+import Caller
 import Training
 
 @_cdecl("cnnrt_trainer_state_size") @implementation
