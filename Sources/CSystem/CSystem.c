@@ -109,6 +109,8 @@ uint64_t system_clock(void) {
   return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+const char *system_describe(int code) { return strerror(code); }
+
 const char *system_environment(const char *name) { return getenv(name); }
 
 size_t system_format(char *text, size_t capacity, double value, int digits) {

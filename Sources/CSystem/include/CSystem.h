@@ -33,6 +33,9 @@ void system_free(void *pointer);
 /* Monotonic, nanoseconds. */
 uint64_t system_clock(void);
 
+/* What an errno means: "No such file or directory". */
+const char *system_describe(int code);
+
 /* The value of an environment variable, or NULL. */
 const char *system_environment(const char *name);
 
