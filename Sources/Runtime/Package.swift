@@ -42,8 +42,6 @@ let package = Package(
   name: "Runtime",
   products: [
     .library(name: "cnnrt", type: .dynamic, targets: ["ABI"]),
-    // The same with the trainer (cnnrt_train.h), for programs that learn: they link it instead.
-    .library(name: "cnnrt-train", type: .dynamic, targets: ["ABI", "TrainingABI"]),
     // The same library with the naive kernels in it, as the instruction set "reference". For tests; never shipped.
     .library(name: "cnnrt-reference", type: .dynamic, targets: ["ABI", "KernelsReference"]),
     // Compares the kernels of one instruction set with the naive ones; needs libc and libm alone, so emulators run it.
@@ -70,18 +68,16 @@ let package = Package(
     .target(
       name: "Training", dependencies: ["Plan", "Run", "CTrainingKernels", "CVector"], path: "Training",
       swiftSettings: embedded),
-    .target(name: "Caller", dependencies: ["Plan"], path: "Caller", swiftSettings: embedded),
     .target(
-      name: "TrainingABI", dependencies: ["Caller", "Training"], path: "TrainingABI", swiftSettings: embedded),
-    .target(
-      name: "ABI", dependencies: ["Caller", "Run"] + kernelTargets.map { .byName(name: $0.name) },
+      name: "ABI", dependencies: ["Run", "Training"] + kernelTargets.map { .byName(name: $0.name) },
       path: "ABI", swiftSettings: embedded,
       linkerSettings: [
         .linkedLibrary("z"),
         .unsafeFlags(
           [
-            // lld, because gold keeps references to what it has dropped (arc4random_buf, too new for boards).
-            "-enable-experimental-feature", "Embedded", "-use-ld=lld",
+            // lld folds what came out the same for two instruction sets; gold does not, and keeps references to what it has
+            // dropped (arc4random_buf, too new for boards).
+            "-enable-experimental-feature", "Embedded", "-use-ld=lld", "-Xlinker", "--icf=all",
             "-Xlinker", "--version-script=\(here)/cnnrt.map", "-Xlinker", "--gc-sections",
             "-Xlinker", "-Bsymbolic", "-Xlinker", "-z", "-Xlinker", "defs",
           ] + soname),
