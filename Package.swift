@@ -64,5 +64,5 @@ let package = Package(
     tests("ModelTests", "CNNTraining", .product(name: "cnnrt-train", package: "Runtime")),
     tests("DataTests", "CNNData"),
     tests("QuantizeTests", "CNNQuantize", "CNNData"),
-    tests("ToolTests", "CImages"),
+    tests("ToolTests", "CImages", "CNNQuantize"),
   ])

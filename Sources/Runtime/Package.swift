@@ -42,6 +42,8 @@ let package = Package(
   name: "Runtime",
   products: [
     .library(name: "cnnrt", type: .dynamic, targets: ["ABI"]),
+    // The same with the trainer (cnnrt_train.h), for programs that learn: they link it instead.
+    .library(name: "cnnrt-train", type: .dynamic, targets: ["ABI", "TrainingABI"]),
     // The same library with the naive kernels in it, as the instruction set "reference". For tests; never shipped.
     .library(name: "cnnrt-reference", type: .dynamic, targets: ["ABI", "KernelsReference"]),
     // Compares the kernels of one instruction set with the naive ones; needs libc and libm alone, so emulators run it.
@@ -68,8 +70,11 @@ let package = Package(
     .target(
       name: "Training", dependencies: ["Plan", "Run", "CTrainingKernels", "CVector"], path: "Training",
       swiftSettings: embedded),
+    .target(name: "Caller", dependencies: ["Plan"], path: "Caller", swiftSettings: embedded),
     .target(
-      name: "ABI", dependencies: ["Run", "Training"] + kernelTargets.map { .byName(name: $0.name) },
+      name: "TrainingABI", dependencies: ["Caller", "Training"], path: "TrainingABI", swiftSettings: embedded),
+    .target(
+      name: "ABI", dependencies: ["Caller", "Run"] + kernelTargets.map { .byName(name: $0.name) },
       path: "ABI", swiftSettings: embedded,
       linkerSettings: [
         .linkedLibrary("z"),
