@@ -150,8 +150,8 @@ func compareGradients(
     }
   }
 
-  /// A max pool whose windows touch is part of the batch normalisation before it, at any size, with or without a ReLU, before or
-  /// behind it; others are not.
+  /// A max pool whose windows touch is part of the batch normalisation before it, at any size, with or without a
+  /// ReLU, before or behind it; others are not.
   @Test(arguments: [
     Window(2, stride: 2), Window(3, stride: 3), Window(kernelHeight: 2, kernelWidth: 1, strideY: 2),
     Window(3, stride: 2), Window(2, stride: 2, padding: 1),

@@ -4,7 +4,8 @@ import CNNSupport
 import Foundation
 import Testing
 
-/// Whole steps of the seed network against PyTorch's (Tools/vectors/training.py makes the files and says what is in them).
+/// Whole steps of the seed network against PyTorch's (Tools/vectors/training.py makes the files and says what is in
+/// them).
 @Suite struct PyTorchTests {
   private static let steps = 3, batch = 4
 

@@ -1,8 +1,9 @@
 import CNNModel
 import Foundation
 
-/// The networks that can be trained, as plain loops in double precision over NCHW arrays: forward with batch statistics, softmax
-/// cross-entropy, backward. The trainer's gradients are compared with these, and these with finite differences.
+/// The networks that can be trained, as plain loops in double precision over NCHW arrays: forward with batch
+/// statistics, softmax cross-entropy, backward. The trainer's gradients are compared with these, and these with
+/// finite differences.
 struct ReferenceNetwork {
   let graph: Graph
   /// By name of the constant.

@@ -45,8 +45,8 @@ extension Trainer {
     seen.pointee = after
   }
 
-  /// Mean and variance of the batch, from those of the shares in their order; the variance is biased to normalise and unbiased in the running
-  /// one, as in PyTorch.
+  /// Mean and variance of the batch, from those of the shares in their order; the variance is biased to normalise and
+  /// unbiased in the running one, as in PyTorch.
   func finishStatistics(_ layer: Layer, updatesRunning: Bool) {
     let n = layer.norm, momentum = options.batchNormMomentum
     let means = values(layer.mean), variances = values(layer.variance)

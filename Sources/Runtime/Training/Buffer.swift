@@ -17,8 +17,8 @@ struct Shape: Equatable {
   var pixels: Int { height * width }
 }
 
-/// Where the values or the gradients of a tensor lie. If they are made and used up while one image is in hand, a share needs room for one
-/// image only, which then stays in its cache.
+/// Where the values or the gradients of a tensor lie. If they are made and used up while one image is in hand, a
+/// share needs room for one image only, which then stays in its cache.
 struct Buffer {
   var shape = Shape()
   /// Zeros around the image, as wide as the largest padding among the convolutions that read it.
@@ -42,9 +42,9 @@ struct Buffer {
     let pixel = isPixelLayout ? 4 * shape.channels : 64
     let blocks = isPixelLayout ? 1 : (shape.channels + 15) / 16
     let images = spansRuns ? batch : shares
-    // A row, and an image, end with a line that kernels may read past a segment's end.
+    // Kernels count the bytes of an image with 32 bits, and may read a line past its end.
     guard let row = product(shape.width + 2 * halo, pixel), let block = product(row, shape.height + 2 * halo),
-      let image = product(block, blocks), image < Int.max / 2
+      let image = product(block, blocks), image < Int(Int32.max)
     else { throw .tooLarge }
     let imageBytes = (image + 127) & ~63
     guard let bytes = product(imageBytes, images) else { throw .tooLarge }

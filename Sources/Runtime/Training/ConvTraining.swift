@@ -50,7 +50,8 @@ extension Trainer {
     training.conv_gradient(&call, Int32(first), Int32(count), Int32(share))
   }
 
-  /// The gradient of x: for stride 1 a convolution of dy with the turned kernel; else one for each position of the stride.
+  /// The gradient of x: for stride 1 a convolution of dy with the turned kernel; else one for each position of the
+  /// stride.
   func dataGradient(_ number: Int, _ layer: Layer, target: Int, _ first: Int, _ count: Int, _ share: Int) {
     let dy = plan.buffers[plan.gradient(layer.y)].slot, dx = plan.buffers[target].slot
     guard let phases = layer.phases else { return }
@@ -106,8 +107,8 @@ extension Trainer {
     }
   }
 
-  /// Turns the kernel for the data gradient: [block of x's channels][segment][step: channel of dy][16 channels of x]. Does share
-  /// `share` of the blocks.
+  /// Turns the kernel for the data gradient: [block of x's channels][segment][step: channel of dy][16 channels of x].
+  /// Does share `share` of the blocks.
   func turnWeights(_ layer: Layer, share: Int) {
     guard let phases = layer.phases else { return }
     let order = parameter(layer.weight).order, weights = values(layer.weight)

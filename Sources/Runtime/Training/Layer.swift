@@ -1,8 +1,8 @@
 import Bundle
 import CKernels
 
-/// A layer as it is trained: an operator, with the ReLU behind it where one follows. Numbers of buffers and parameters are -1 where there is
-/// none.
+/// A layer as it is trained: an operator, with the ReLU behind it where one follows. Numbers of buffers and
+/// parameters are -1 where there is none.
 struct Layer {
   enum Kind { case conv, batchNormalization, relu, maxPool, averagePool, add, flatten }
 
@@ -39,8 +39,8 @@ struct Segments {
   }
 }
 
-/// The pixels of x whose row is `firstRow`, `firstRow` + stride, … and column likewise: their gradient is a convolution of stride 1 with
-/// those elements of the kernel that meet them, turned.
+/// The pixels of x whose row is `firstRow`, `firstRow` + stride, … and column likewise: their gradient is a
+/// convolution of stride 1 with those elements of the kernel that meet them, turned.
 struct Phase {
   var firstRow = 0, firstColumn = 0, height = 0, width = 0
   var taps = 0

@@ -25,7 +25,8 @@ extension Trainer {
   }
 }
 
-/// exp(x) for x ≤ 0, within 1e-15: x = k · log 2 + r, and Taylor's series for r. The same bits everywhere, which the C library's need not be.
+/// exp(x) for x ≤ 0, within 1e-15: x = k · log 2 + r, and Taylor's series for r. The same bits everywhere, which the
+/// C library's need not be.
 func exponential(_ x: Double) -> Double {
   guard x > -708 else { return x.isNaN ? x : 0 }
   // To the nearest integer: no fraction fits beside 1.5 · 2⁵².

@@ -2,8 +2,8 @@ import Bundle
 import CKernels
 import CTrainingKernels
 
-// The gradients of pools, sums, ReLU and changes of shape, one image at a time. They are a small part of the time of any network, so they are
-// compiled once, for every processor.
+// The gradients of pools, sums, ReLU and changes of shape, one image at a time. They are a small part of the time of
+// any network, so they are compiled once, for every processor.
 extension Trainer {
   func view(_ buffer: Int, _ image: Int, _ share: Int) -> GradientView {
     GradientView(plan.buffers[buffer].slot.view(image, share))

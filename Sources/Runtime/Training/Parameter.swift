@@ -19,8 +19,8 @@ public struct Parameter {
   public var count: Int { order.count }
 }
 
-/// All parameters, one after another in kernel order, each padded to blocks of 16: what updates, sums up or saves them is one
-/// loop over one array.
+/// All parameters, one after another in kernel order, each padded to blocks of 16: what updates, sums up or saves
+/// them is one loop over one array.
 struct Parameters {
   var list: UnsafeMutablePointer<Parameter>
   var count = 0

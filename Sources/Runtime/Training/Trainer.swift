@@ -18,14 +18,15 @@ public struct TrainingOptions {
   public init() {}
 }
 
-/// A network that learns. It lies at the beginning of the one region of memory that holds all it needs, and holds pointers into that.
+/// A network that learns. It lies at the beginning of the one region of memory that holds all it needs, and holds
+/// pointers into that.
 public struct Trainer {
   let options: TrainingOptions
   let kernels: cnn_kernels
   let training: cnn_training_kernels
   var plan: TrainingPlan
-  /// All trainable parameters in kernel order, one after another, and as long: the gradients of the last step, the optimiser's moments (the first
-  /// is SGD's velocity) and each share's sums of gradients.
+  /// All trainable parameters in kernel order, one after another, and as long: the gradients of the last step, the
+  /// optimiser's moments (the first is SGD's velocity) and each share's sums of gradients.
   var values: UnsafeMutablePointer<Float>
   var gradients: UnsafeMutablePointer<Float>
   var moment1: UnsafeMutablePointer<Float>?, moment2: UnsafeMutablePointer<Float>?
@@ -66,7 +67,7 @@ public struct Trainer {
     guard var plan = TrainingPlan(model, batch: options.batch, shares: options.shares, lists: &lists) else {
       throw .tooLarge
     }
-    try plan.make(&counter)
+    try plan.make(model, &counter)
     _ = Arrays(plan, options, &counter)
     guard counter.used < Int.max / 4 else { throw .tooLarge }
     return counter.used
@@ -83,7 +84,7 @@ public struct Trainer {
     else {
       throw .tooLarge
     }
-    try plan.make(&arena)
+    try plan.make(model, &arena)
     guard let arrays = Arrays(plan, options, &arena) else { throw .tooLarge }
     trainer.initialize(
       to: Trainer(

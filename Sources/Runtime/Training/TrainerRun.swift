@@ -11,7 +11,8 @@ extension Trainer {
     public var correct = 0
   }
 
-  /// Works on `count` images, 1 … the batch of the options; the labels are checked. `learningRate` counts in mode learn.
+  /// Works on `count` images, 1 … the batch of the options; the labels are checked. `learningRate` counts in mode
+  /// learn.
   public mutating func run(
     _ mode: Mode, images: UnsafePointer<Float>, labels: UnsafePointer<Int32>, count: Int, learningRate: Float = 0
   ) -> Result {

@@ -2,7 +2,8 @@ import Bundle
 import CCNNRT
 import CPlatform
 
-// The state as bytes: a header, then parameters, running statistics and moments as they lie in memory (little-endian float32, kernel order).
+// The state as bytes: a header, then parameters, running statistics and moments as they lie in memory (little-endian
+// float32, kernel order).
 extension Trainer {
   /// All fields little-endian.
   struct StateHeader {

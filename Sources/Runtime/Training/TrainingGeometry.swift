@@ -28,7 +28,8 @@ struct Axis {
   var phases: Int { min(window.stride, input) }
   func count(_ first: Int) -> Int { (input - first + window.stride - 1) / window.stride }
   func meets(_ first: Int, _ k: Int) -> Bool { (first + window.padBefore - k * window.dilation) % window.stride == 0 }
-  /// The output that x's pixel `first` went to with kernel element k, counted from 0; outside of the output there are zeros.
+  /// The output that x's pixel `first` went to with kernel element k, counted from 0; outside of the output there are
+  /// zeros.
   func output(_ first: Int, _ k: Int) -> Int { (first + window.padBefore - k * window.dilation) / window.stride }
   /// How far outside that may be.
   var reach: Int {
@@ -63,7 +64,8 @@ extension TrainingPlan {
     let layer = layers[number], v = layer.vertical, h = layer.horizontal
     let x = buffers[value(layer.x)], view = x.slot.view
     let order = parameters.list[layer.weight].order
-    // A network input of few channels that something else reads too lies in blocks, so its kernel rows are not in one piece.
+    // A network input of few channels that something else reads too lies in blocks, so its kernel rows are not in one
+    // piece.
     let wholeRows = x.isPixelLayout && order.isPixels
     var s = Segments(order)
     if order.isPixels && !wholeRows {

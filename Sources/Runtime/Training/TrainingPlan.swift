@@ -1,13 +1,14 @@
 import Bundle
 import CBundle
 
-/// What a step of training does, in which order, and on which memory: made once, from the graph, the batch size and the number of
-/// shares a batch is cut into.
+/// What a step of training does, in which order, and on which memory: made once, from the graph, the batch size and
+/// the number of shares a batch is cut into.
 ///
-/// Values and gradients have a buffer for each tensor; the gradients' buffers follow the values'. Then come, for each operator, one
-/// for a gradient that is to be added to another's, and one for a part of a strided convolution's gradient.
+/// Values and gradients have a buffer for each tensor; the gradients' buffers follow the values'. Then come, for each
+/// operator, one for a gradient that is to be added to another's, and one for a part of a strided convolution's
+/// gradient.
 struct TrainingPlan {
-  let model: Model
+  private let tensorCount: Int, operatorCount: Int
   let batch: Int, shares: Int
   let layers: UnsafeMutablePointer<Layer>
   let steps: UnsafeMutablePointer<Step>
@@ -36,7 +37,8 @@ struct TrainingPlan {
 
   /// Takes the lists' memory; nil where the arena only counts. What they need is known from the graph's sizes alone.
   init?(_ model: Model, batch: Int, shares: Int, lists arena: inout Arena) {
-    self.model = model
+    tensorCount = model.tensorCount
+    operatorCount = model.operatorCount
     self.batch = batch
     self.shares = shares
     let operators = model.operatorCount, tensors = model.tensorCount
@@ -55,16 +57,16 @@ struct TrainingPlan {
   }
 
   func value(_ tensor: Int) -> Int { tensor }
-  func gradient(_ tensor: Int) -> Int { model.tensorCount + tensor }
-  func temporary(_ layer: Int) -> Int { 2 * model.tensorCount + layer }
-  func phaseBuffer(_ layer: Int) -> Int { 2 * model.tensorCount + model.operatorCount + layer }
-  var bufferCount: Int { 2 * (model.tensorCount + model.operatorCount) }
+  func gradient(_ tensor: Int) -> Int { tensorCount + tensor }
+  func temporary(_ layer: Int) -> Int { 2 * tensorCount + layer }
+  func phaseBuffer(_ layer: Int) -> Int { 2 * tensorCount + operatorCount + layer }
+  var bufferCount: Int { 2 * (tensorCount + operatorCount) }
 
   /// Everything but the lists; with an arena that only counts, nothing is written but the lists.
-  mutating func make(_ arena: inout Arena) throws(Failure) {
-    try findEnds()
+  mutating func make(_ model: Model, _ arena: inout Arena) throws(Failure) {
+    try findEnds(model)
     for i in 0..<model.operatorCount {
-      do throws(Failure) { try addLayer(i) } catch { throw error.at("layer", model.layerName(i)) }
+      do throws(Failure) { try addLayer(model, i) } catch { throw error.at("layer", model.layerName(i)) }
     }
     try checkLogits()
     addForwardSteps()
@@ -77,7 +79,7 @@ struct TrainingPlan {
 // MARK: - Layers
 
 extension TrainingPlan {
-  private mutating func findEnds() throws(Failure) {
+  private mutating func findEnds(_ model: Model) throws(Failure) {
     guard !model.isQuantized else {
       throw .unsupported("a quantized bundle cannot be trained. Train the float bundle it was exported from.")
     }
@@ -94,19 +96,18 @@ extension TrainingPlan {
       }
     }
     for tensor in 0..<model.tensorCount where !model.isConstant(tensor) {
-      buffers[value(tensor)].shape = try shape(tensor)
-      buffers[gradient(tensor)].shape = try shape(tensor)
+      buffers[value(tensor)].shape = try shape(model.tensor(tensor))
+      buffers[gradient(tensor)].shape = try shape(model.tensor(tensor))
     }
     buffers[value(input)].isPixelLayout = model.tensor(input).rank == 4 && buffers[input].shape.channels <= 4
   }
 
-  private func shape(_ tensor: Int) throws(Failure) -> Shape {
-    let t = model.tensor(tensor)
+  private func shape(_ t: cnnb_tensor) throws(Failure) -> Shape {
     guard t.isFloat else { throw .unsupported("only float32 tensors can be trained with") }
     return Shape(t.channels, t.height, t.width)
   }
 
-  private mutating func addLayer(_ i: Int) throws(Failure) {
+  private mutating func addLayer(_ model: Model, _ i: Int) throws(Failure) {
     let op = model.operation(i), tensor = model.output(i)
     guard let x = model.input(i, 0) else { throw .unsupported("a layer without an input cannot be trained") }
     var layer = Layer(x: x, y: tensor, vertical: .vertical(op), horizontal: .horizontal(op))

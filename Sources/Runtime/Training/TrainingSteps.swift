@@ -45,7 +45,8 @@ extension TrainingPlan {
     }
   }
 
-  /// The step that makes a layer's share of the gradient of its input `x`. The first layer to do so writes it, the others add.
+  /// The step that makes a layer's share of the gradient of its input `x`. The first layer to do so writes it, the
+  /// others add.
   private mutating func emitGradient(_ verb: Step.Verb, _ layer: Int, of x: Int, from dy: Int, _ other: Int = -1) {
     guard marks[x].needsGradient else { return }
     let isFirst = !marks[x].hasGradient
@@ -61,7 +62,8 @@ extension TrainingPlan {
     marks[x].hasGradient = true
   }
 
-  /// Where an image is one pixel, the images of a share are the pixels of a call, which then reads the weights once for all.
+  /// Where an image is one pixel, the images of a share are the pixels of a call, which then reads the weights once
+  /// for all.
   private func isOnePixel(_ tensor: Int) -> Bool { buffers[value(tensor)].shape.pixels == 1 }
 
   private mutating func emitSum(_ layer: Int, of x: Int, from dy: Int) {

@@ -1,7 +1,7 @@
 import Bundle
 
-// Parameters, their gradients and moments lie in kernel order, as in the bundle; a vector with a value per channel is the case of one input and
-// a kernel of one element. The caller sees plain order.
+// Parameters, their gradients and moments lie in kernel order, as in the bundle; a vector with a value per channel is
+// the case of one input and a kernel of one element. The caller sees plain order.
 extension ConvOrder {
   var taps: Int { kernelHeight * kernelWidth }
   /// Steps of all segments.
