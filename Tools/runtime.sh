@@ -24,9 +24,9 @@ compile() {
     $(find -L "$folder" -name '*.swift' | sort)
 }
 
-# compile_runtime ISA…: the library with these instruction sets; ${objects[@]} is the result.
+# compile_runtime ISA…: the library with these instruction sets; ${objects[@]} is the result. compile_training adds the trainer's.
 compile_runtime() {
-  local isa module flags
+  local isa flags
   objects=()
   for isa in "$@"; do
     flags=(-Ounchecked -no-allocations -Xcc -Wno-psabi)
@@ -37,8 +37,14 @@ compile_runtime() {
     compile "Kernels$isa" "Sources/Runtime/Kernels/$isa" "${flags[@]}"
     objects+=("$work/objects/Kernels$isa.o")
   done
-  for module in Bundle Plan Run Training ABI; do
-    compile $module Sources/Runtime/$module -Osize -no-allocations
+  compile_modules Bundle Plan Run Caller ABI
+}
+compile_training() { compile_modules Training TrainingABI; }
+
+compile_modules() {
+  local module
+  for module in "$@"; do
+    compile "$module" "Sources/Runtime/$module" -Osize -no-allocations
     objects+=("$work/objects/$module.o")
   done
 }

@@ -34,9 +34,12 @@ func kernels(_ isa: String, _ flags: String...) -> Target {
   ]
 #endif
 
-/// The installed library's soname. Not in an ordinary build: SwiftPM makes only libcnnrt.so, and the tools and tests that are
-/// linked with it would look for libcnnrt.so.1. Tools/install sets this and makes the links.
-let soname = Context.environment["CNNRT_SONAME"].map { ["-Xlinker", "-soname", "-Xlinker", $0] } ?? []
+/// An installed library's soname. Not in an ordinary build: SwiftPM makes only libcnnrt.so, and the tools and tests that are
+/// linked with it would look for libcnnrt.so.1. Tools/install sets the version and makes the links.
+func soname(_ library: String) -> [String] {
+  guard let version = Context.environment["CNNRT_SONAME"] else { return [] }
+  return ["-Xlinker", "-soname", "-Xlinker", "\(library).so.\(version)"]
+}
 
 let package = Package(
   name: "Runtime",
@@ -72,7 +75,8 @@ let package = Package(
       swiftSettings: embedded),
     .target(name: "Caller", dependencies: ["Plan"], path: "Caller", swiftSettings: embedded),
     .target(
-      name: "TrainingABI", dependencies: ["Caller", "Training"], path: "TrainingABI", swiftSettings: embedded),
+      name: "TrainingABI", dependencies: ["Caller", "Training"], path: "TrainingABI", swiftSettings: embedded,
+      linkerSettings: soname("libcnnrt-train").isEmpty ? [] : [.unsafeFlags(soname("libcnnrt-train"))]),
     .target(
       name: "ABI", dependencies: ["Caller", "Run"] + kernelTargets.map { .byName(name: $0.name) },
       path: "ABI", swiftSettings: embedded,
@@ -85,6 +89,6 @@ let package = Package(
             "-enable-experimental-feature", "Embedded", "-use-ld=lld", "-Xlinker", "--icf=all",
             "-Xlinker", "--version-script=\(here)/cnnrt.map", "-Xlinker", "--gc-sections",
             "-Xlinker", "-Bsymbolic", "-Xlinker", "-z", "-Xlinker", "defs",
-          ] + soname),
+          ] + soname("libcnnrt")),
       ]),
   ] + kernelTargets)
