@@ -82,6 +82,8 @@ enum {
   CNNB_LAYOUT_PLAIN = 0,    /* row-major */
   CNNB_LAYOUT_CHANNELS = 1, /* one value per channel, padded with zeros to a multiple of 16 */
   CNNB_LAYOUT_CONV = 2,     /* [OC/16][segment][step][16 oc] (float) or [OC/16][segment][step][16 oc][4 ic] (int8) */
+  CNNB_LAYOUT_DEPTHWISE = 3, /* [C/16][kH][kW][16 c] (float) or [C/16][kH][kW/4][16 c][4 kx] (int8): Conv with group = C = O */
+  CNNB_LAYOUT_CONV_TRANSPOSE = 4, /* for each phase of the strides, the taps that meet it in the order of a Conv's */
 };
 
 typedef struct cnnb_tensor {
@@ -107,12 +109,56 @@ enum {
   CNNB_OP_AVERAGE_POOL = 6,
   CNNB_OP_GLOBAL_AVERAGE_POOL = 7,
   CNNB_OP_GLOBAL_MAX_POOL = 8,
-  CNNB_OP_ADD = 9,                  /* a, b of one shape */
+  CNNB_OP_ADD = 9,                  /* a, b, broadcast */
   CNNB_OP_FLATTEN = 10,             /* [N,C,H,W] -> [N, C·H·W] */
-  CNNB_OP_SOFTMAX = 11,             /* over axis 1 of a rank-2 tensor; output float32 */
+  CNNB_OP_SOFTMAX = 11,             /* over any axis but the first; output float32, or uint8 from uint8 */
+  /* Element by element. uint8: a last operand, the table [256] uint8 of results (ARITHMETIC.md); not Clip. */
+  CNNB_OP_CLIP = 12,                /* values: min, max */
+  CNNB_OP_LEAKY_RELU = 13,          /* values: alpha */
+  CNNB_OP_ELU = 14,                 /* values: alpha */
+  CNNB_OP_SIGMOID = 15,
+  CNNB_OP_TANH = 16,
+  CNNB_OP_SWISH = 17,               /* x · sigmoid(alpha · x); values: alpha. 1: SiLU */
+  CNNB_OP_HARD_SIGMOID = 18,        /* values: alpha, beta */
+  CNNB_OP_HARD_SWISH = 19,
+  CNNB_OP_GELU = 20,                /* integers: 1 for the tanh approximation */
+  CNNB_OP_PRELU = 21,               /* x, slope [C] */
+  /* Broadcasting as in ONNX, the first axis apart; at most one of the operands is a constant */
+  CNNB_OP_SUB = 22,
+  CNNB_OP_MUL = 23,
+  CNNB_OP_DIV = 24,
+  CNNB_OP_LRN = 25,                 /* x [N,C,H,W]; integers: size; values: alpha, beta, bias */
+  CNNB_OP_CONV_TRANSPOSE = 26,      /* x, weight [C,OC/group,kH,kW], bias?, [int8: weight sums]; integers: output padding y, x */
+  CNNB_OP_CONCAT = 27,              /* one to many inputs; integers: axis */
+  CNNB_OP_SLICE = 28,               /* x, starts int32 [rank], steps int32 [rank]: normalised; steps may be negative */
+  CNNB_OP_PAD = 29,                 /* x, pads int32 [2·rank] (all begins, then all ends, may be negative); integers: mode; values: value */
+  CNNB_OP_RESHAPE = 30,             /* to the output's shape; the first axis stays */
+  CNNB_OP_TRANSPOSE = 31,           /* integers: perm, perm[0] = 0 */
+  CNNB_OP_RESIZE = 32,              /* x [N,C,H,W]; integers: mode, coordinate mode, nearest mode; values: scale y, scale x */
+  CNNB_OP_DEPTH_TO_SPACE = 33,      /* integers: blocksize, mode (0 DCR, 1 CRD) */
+  CNNB_OP_SPACE_TO_DEPTH = 34,      /* integers: blocksize */
+  CNNB_OP_REDUCE_MEAN = 35,         /* integers: a bit for each axis, keepdims */
+  CNNB_OP_REDUCE_SUM = 36,
+  CNNB_OP_REDUCE_MAX = 37,
+  CNNB_OP_REDUCE_MIN = 38,
+  CNNB_OP_LAYER_NORMALIZATION = 39, /* x, scale?, bias?: of the normalised shape, plain; integers: axis; values: epsilon */
+  CNNB_OP_GROUP_NORMALIZATION = 40, /* x [N,C,…], scale [C], bias [C]; integers: num_groups; values: epsilon */
+  CNNB_OP_INSTANCE_NORMALIZATION = 41, /* x [N,C,…], scale [C], bias [C]; values: epsilon */
+  CNNB_OP_MATMUL = 42,              /* a [N,…,M,K], b [N,…,K,P], broadcast over the axes before the last two; b may be a constant */
+  CNNB_OP_DROPOUT = 43,             /* training only; otherwise y = x. values: ratio */
 };
 
-enum { CNNB_ACTIVATION_NONE = 0, CNNB_ACTIVATION_RELU = 1 };
+enum { CNNB_PAD_CONSTANT = 0, CNNB_PAD_EDGE = 1, CNNB_PAD_REFLECT = 2, CNNB_PAD_WRAP = 3 };
+enum { CNNB_RESIZE_NEAREST = 0, CNNB_RESIZE_LINEAR = 1 }; /* Resize's mode */
+enum { CNNB_HALF_PIXEL = 0, CNNB_ASYMMETRIC = 1, CNNB_ALIGN_CORNERS = 2, CNNB_PYTORCH_HALF_PIXEL = 3 };
+enum { CNNB_ROUND_PREFER_FLOOR = 0, CNNB_ROUND_PREFER_CEIL = 1, CNNB_FLOOR = 2, CNNB_CEIL = 3 };
+
+/* Conv, ConvTranspose, Gemm, BatchNormalization, Add, Sub, Mul, Div may have one. */
+enum {
+  CNNB_ACTIVATION_NONE = 0,
+  CNNB_ACTIVATION_RELU = 1,
+  CNNB_ACTIVATION_CLIP = 2, /* activation_values: min, max */
+};
 
 typedef struct cnnb_operator {
   uint32_t name;            /* offset in strings: the layer's name */
@@ -121,8 +167,8 @@ typedef struct cnnb_operator {
   uint16_t input_count, output_count;
   uint32_t activation;      /* CNNB_ACTIVATION_…, applied to the result before it is stored */
   float activation_values[2]; /* 0; for activations with parameters */
-  /* By kind; what a kind does not use is 0.
-   * Conv, MaxPool, AveragePool: all of window. BatchNormalization: epsilon in values[0]. Softmax: axis in integers[0]. */
+  /* By kind; what a kind does not use is 0. See the list of kinds. Conv, ConvTranspose, MaxPool, AveragePool: window.
+   * BatchNormalization: epsilon in values[0]. Softmax: axis in integers[0]. */
   struct {
     uint32_t kernel_height, kernel_width, stride_y, stride_x;
     uint32_t pad_top, pad_left, pad_bottom, pad_right;
