@@ -15,7 +15,8 @@ extern "C" {
 
 typedef struct cnnrt_trainer cnnrt_trainer;
 
-enum { CNNRT_OPTIMIZER_SGD = 0, CNNRT_OPTIMIZER_ADAM = 1 };
+/* ADAMW: Adam with decoupled weight decay (Loshchilov & Hutter 2019), w −= rate · weight_decay · w before Adam's update of w. */
+enum { CNNRT_OPTIMIZER_SGD = 0, CNNRT_OPTIMIZER_ADAM = 1, CNNRT_OPTIMIZER_ADAMW = 2 };
 
 typedef struct cnnrt_trainer_options {
   size_t size;
@@ -23,11 +24,22 @@ typedef struct cnnrt_trainer_options {
   int32_t threads;          /* 0 or 1: the calling thread alone */
   uint32_t optimizer;       /* CNNRT_OPTIMIZER_… */
   float momentum;           /* SGD: v = momentum · v + g; w −= rate · v (PyTorch's form) */
-  float beta1, beta2;       /* Adam (Kingma & Ba 2015): 0 means 0.9 and 0.999 */
-  float epsilon;            /* Adam: 0 means 1e-8 */
-  float weight_decay;       /* L2: g += weight_decay · w, for every parameter (as PyTorch's Adam and SGD do) */
+  float beta1, beta2;       /* Adam, AdamW (Kingma & Ba 2015): 0 means 0.9 and 0.999 */
+  float epsilon;            /* Adam, AdamW: 0 means 1e-8 */
+  float weight_decay;       /* SGD, Adam: L2, g += weight_decay · w; AdamW: decoupled, PyTorch's default there is 0.01. For every parameter, as in PyTorch */
   float batch_norm_momentum;/* running = (1 − m) · running + m · batch; 0 means 0.1 */
   uint32_t reserved[2];
+  uint32_t padding;         /* Not read. */
+  /* The loss that is learnt from, as PyTorch's CrossEntropyLoss has it. With t the target of an image (1 for its label, 0 for the others),
+   * s = label_smoothing, C classes and W the class weights: q[c] = W[c] · ((1 − s) · t[c] + s / C), and the loss is
+   * Σ over images and classes of −q[c] · log softmax[c], divided by the sum of the labels' weights; with targets in place of labels by the images. */
+  float label_smoothing;    /* 0 … 1; 0: none */
+  uint32_t class_weight_count; /* the network's classes, or 0: all weigh the same */
+  const float *class_weights;  /* finite, at least 0; copied */
+  float max_gradient_norm;  /* gradients are scaled so that their L2 norm over all parameters is at most this (torch.nn.utils.clip_grad_norm_); 0: not */
+  float ema_decay;          /* average = d · average + (1 − d) · w after each step, of parameters and running statistics; takes their memory
+                               once more. 0: none. The averages begin as the parameters do. */
+  uint64_t seed;            /* of what is random in a step: dropout */
 } cnnrt_trainer_options;
 
 /* Exactly how many bytes a trainer with these options allocates. */
@@ -38,9 +50,13 @@ void cnnrt_trainer_destroy(cnnrt_trainer *trainer);
 
 typedef struct cnnrt_train_result {
   size_t size;
-  double loss;              /* mean cross-entropy over the images, natural logarithm */
-  uint32_t correct;         /* images whose largest output is the label's */
+  double loss;              /* mean cross-entropy over the images, natural logarithm. Of a step: the loss that is learnt from (label_smoothing,
+                               class_weights); of an evaluation: without these, so that runs can be compared */
+  uint32_t correct;         /* images whose largest output is the label's; the first of several that are equal */
   uint32_t reserved;
+  uint32_t correct_top5;    /* images whose label's output is among the five largest */
+  uint32_t reserved2;
+  double gradient_norm;     /* of a step with max_gradient_norm: L2 norm before clipping; 0 otherwise */
 } cnnrt_train_result;
 
 /* One step: forward with batch statistics, backward, update. images: float NCHW [count, C, H, W], already normalised;
@@ -55,6 +71,29 @@ cnnrt_status cnnrt_trainer_gradients(cnnrt_trainer *trainer, const float *images
 cnnrt_status cnnrt_trainer_evaluate(cnnrt_trainer *trainer, const float *images, const int32_t *labels, int32_t count,
                                     cnnrt_train_result *result, cnnrt_error *error);
 
+/* A batch with more to say. Its labels, or targets, or both: then the loss takes the targets, and the labels say what is correct.
+ * Without labels the largest target is the label. */
+typedef struct cnnrt_train_batch {
+  size_t size;
+  const float *images;      /* NCHW [count, C, H, W], already normalised */
+  const int32_t *labels;    /* [count], or NULL */
+  const float *targets;     /* probabilities [count, classes], or NULL: mixed or smoothed labels. Finite, at least 0; that they sum to 1 is not checked */
+  int32_t count;            /* at most options.batch */
+  uint32_t flags;           /* CNNRT_BATCH_… */
+} cnnrt_train_batch;
+
+/* To evaluate: with the averages (ema_decay) in place of the parameters and running statistics. */
+enum { CNNRT_BATCH_AVERAGES = 1 };
+
+/* As the three functions above, which these are with labels alone. */
+cnnrt_status cnnrt_trainer_step_batch(cnnrt_trainer *trainer, const cnnrt_train_batch *batch, float learning_rate, cnnrt_train_result *result,
+                                      cnnrt_error *error);
+cnnrt_status cnnrt_trainer_gradients_batch(cnnrt_trainer *trainer, const cnnrt_train_batch *batch, cnnrt_train_result *result, cnnrt_error *error);
+cnnrt_status cnnrt_trainer_evaluate_batch(cnnrt_trainer *trainer, const cnnrt_train_batch *batch, cnnrt_train_result *result, cnnrt_error *error);
+
+/* The outputs of the last step or evaluation, before softmax: [its count, classes]; count is the number of elements. */
+cnnrt_status cnnrt_trainer_get_outputs(const cnnrt_trainer *trainer, float *values, uint64_t count, cnnrt_error *error);
+
 typedef struct cnnrt_parameter_info {
   size_t size;
   const char *name;         /* of the constant in the bundle */
@@ -65,13 +104,15 @@ typedef struct cnnrt_parameter_info {
 } cnnrt_parameter_info;
 uint32_t cnnrt_trainer_parameter_count(const cnnrt_trainer *trainer);
 cnnrt_status cnnrt_trainer_get_parameter_info(const cnnrt_trainer *trainer, uint32_t index, cnnrt_parameter_info *info);
-/* Values and gradients in plain row-major order (OIHW for convolutions); count must be the parameter's. The gradient is that of the mean loss of the last step, weight
- * decay not included. */
+/* Values and gradients in plain row-major order (OIHW for convolutions); count must be the parameter's. The gradient is that of the mean loss of the last step, without
+ * weight decay and clipping. set_parameter sets the average as well. */
 cnnrt_status cnnrt_trainer_get_parameter(const cnnrt_trainer *trainer, uint32_t index, float *values, uint64_t count, cnnrt_error *error);
 cnnrt_status cnnrt_trainer_set_parameter(cnnrt_trainer *trainer, uint32_t index, const float *values, uint64_t count, cnnrt_error *error);
 cnnrt_status cnnrt_trainer_get_gradient(const cnnrt_trainer *trainer, uint32_t index, float *values, uint64_t count, cnnrt_error *error);
+/* The parameter's average; an error without ema_decay. */
+cnnrt_status cnnrt_trainer_get_average(const cnnrt_trainer *trainer, uint32_t index, float *values, uint64_t count, cnnrt_error *error);
 
-/* The whole state (parameters, running statistics, optimiser moments, step count) as bytes: loaded into a trainer of the same network and
+/* The whole state (parameters, running statistics, their averages, optimiser moments, step count, seed) as bytes: loaded into a trainer of the same network and
  * options, training goes on to the same bits. load checks everything and changes nothing on failure. */
 uint64_t cnnrt_trainer_state_size(const cnnrt_trainer *trainer);
 cnnrt_status cnnrt_trainer_save_state(const cnnrt_trainer *trainer, void *bytes, uint64_t byte_count, cnnrt_error *error);

@@ -51,6 +51,16 @@ import Testing
       images: noise(batch * 784, UInt32(seed + step)), labels: (0..<batch).map { Int32(($0 * 7 + step) % 10) })
   }
 
+  /// Mixed labels, as the script has them.
+  private static func targets(_ labels: [Int32], _ step: Int) -> [Float] {
+    let share = Float(0.75 - 0.05 * Double(step))
+    return labels.indices.flatMap { i in
+      (0..<10).map { c in
+        (labels[i] == c ? share : 0) + (labels[(i + 1) % labels.count] == c ? 1 - share : 0)
+      }
+    }
+  }
+
   private struct Vectors {
     private var rest: ArraySlice<Float>
 
@@ -68,20 +78,44 @@ import Testing
     var isAtEnd: Bool { rest.isEmpty }
   }
 
-  @Test(arguments: ["adam", "adam-decay", "sgd-momentum-decay"], [1, 2])
+  private static let cases = [
+    "adam", "adam-decay", "sgd-momentum-decay", "adamw", "label-smoothing", "class-weights", "class-weights-smoothing",
+    "clipping", "targets", "targets-class-weights-smoothing",
+  ]
+
+  private static func options(_ name: String) -> (Options, rate: Float) {
+    var options = Options(batch: batch, optimizer: CNNRT_OPTIMIZER_ADAM)
+    switch name {
+    case "adam": return (options, 0.001)
+    case "adam-decay": options.weightDecay = 0.01
+    case "adamw": (options.optimizer, options.weightDecay) = (CNNRT_OPTIMIZER_ADAMW, 5)
+    default:
+      options.optimizer = CNNRT_OPTIMIZER_SGD
+      (options.momentum, options.weightDecay) = (0.9, 0.0005)
+      options.labelSmoothing = name.hasSuffix("smoothing") ? 0.1 : 0
+      options.classWeights = name.contains("class-weights") ? (0..<10).map { 0.25 + 0.5 * Float($0) } : []
+      options.maxGradientNorm = name == "clipping" ? 0.5 : 0
+      return (options, 0.05)
+    }
+    return (options, 0.001)
+  }
+
+  @Test(arguments: cases, [1, 2])
   func wholeSteps(_ name: String, _ threads: Int) throws {
     var vectors = try Vectors(name)
-    var options = Options(batch: Self.batch, threads: threads), rate: Float = 0.001
-    switch name {
-    case "adam": options.optimizer = CNNRT_OPTIMIZER_ADAM
-    case "adam-decay": (options.optimizer, options.weightDecay) = (CNNRT_OPTIMIZER_ADAM, 0.01)
-    default: (options.momentum, options.weightDecay, rate) = (0.9, 0.0005, 0.05)
-    }
+    var (options, rate) = Self.options(name)
+    options.threads = threads
     let seed = Int(vectors.next(1)[0])
     let trainer = try Self.trainer(options), parameters = trainer.parameters
     for step in 0..<Self.steps {
-      let result = try trainer.step(Self.batch(step, seed: seed), rate: rate), expected = vectors.next(1)[0]
+      var batch = Self.batch(step, seed: seed)
+      if name.hasPrefix("targets") { batch.targets = Self.targets(batch.labels, step) }
+      let result = try trainer.step(batch, rate: rate), expected = vectors.next(1)[0]
       #expect(abs(result.loss - expected) < 2e-6 * expected, "step \(step)")
+      if name == "clipping" {
+        let norm = vectors.next(1)[0]
+        #expect(abs(result.gradient_norm - norm) < 1e-5 * norm)
+      }
       guard step == 0 && name == "adam" else { continue }
       for p in parameters where p.isTrainable {
         #expect(distance(try trainer.gradient(p.name), vectors.next(p.count)) < 1e-5, "gradient of \(p.name)")

@@ -29,8 +29,15 @@ struct Options {
   var optimizer = CNNRT_OPTIMIZER_SGD
   var momentum: Float = 0
   var weightDecay: Float = 0
+  var labelSmoothing: Float = 0
+  var classWeights: [Float] = []
+  var maxGradientNorm: Float = 0
+  var emaDecay: Float = 0
+  var seed: UInt64 = 0
 
-  var c: cnnrt_trainer_options {
+  func withC<Result>(
+    _ body: (UnsafePointer<cnnrt_trainer_options>) throws(CallError) -> Result
+  ) throws(CallError) -> Result {
     var options = cnnrt_trainer_options()
     options.size = MemoryLayout<cnnrt_trainer_options>.size
     options.batch = Int32(batch)
@@ -38,7 +45,15 @@ struct Options {
     options.optimizer = UInt32(optimizer)
     options.momentum = momentum
     options.weight_decay = weightDecay
-    return options
+    options.label_smoothing = labelSmoothing
+    options.max_gradient_norm = maxGradientNorm
+    options.ema_decay = emaDecay
+    options.seed = seed
+    return try classWeights.withUnsafeBufferPointer { weights throws(CallError) in
+      options.class_weights = weights.baseAddress
+      options.class_weight_count = UInt32(weights.count)
+      return try body(&options)
+    }
   }
 }
 
@@ -46,6 +61,8 @@ struct Options {
 struct Batch {
   var images: [Float]
   var labels: [Int32]
+  /// [images, classes], where they are to be learnt from in place of the labels.
+  var targets: [Float] = []
 
   init(images: [Float], labels: [Int32]) {
     self.images = images
@@ -64,6 +81,8 @@ struct Batch {
 final class Trainer {
   let handle: OpaquePointer
   let memorySize: Int
+  /// Values of one image.
+  private let imageCount: Int
 
   init(_ graph: Graph, _ options: Options, isa: String? = nil) throws {
     let bytes = try BundleWriter(codec: .stored).bytes(of: graph)
@@ -77,11 +96,14 @@ final class Trainer {
       try check { cnnrt_model_open_memory(bytes, bytes.count, &modelOptions, &model, $0) }
     }
     defer { cnnrt_model_close(model) }
-    var options = options.c, size = 0, trainer: OpaquePointer?
-    try check { cnnrt_trainer_memory_size(model, &options, &size, $0) }
-    try check { cnnrt_trainer_create(model, &options, &trainer, $0) }
+    var size = 0, trainer: OpaquePointer?
+    try options.withC { options throws(CallError) in
+      try check { cnnrt_trainer_memory_size(model, options, &size, $0) }
+      try check { cnnrt_trainer_create(model, options, &trainer, $0) }
+    }
     handle = trainer!
     memorySize = size
+    imageCount = graph.tensors[graph.inputs[0]]!.count
   }
 
   deinit { cnnrt_trainer_destroy(handle) }
@@ -131,8 +153,25 @@ final class Trainer {
     return values
   }
 
+  func average(_ name: String) throws(CallError) -> [Float] {
+    let index = index(name)
+    var values = [Float](repeating: .nan, count: parameters[index].count)
+    let count = UInt64(values.count)
+    try check { cnnrt_trainer_get_average(handle, UInt32(index), &values, count, $0) }
+    return values
+  }
+
+  func outputs(_ count: Int) throws(CallError) -> [Float] {
+    var values = [Float](repeating: .nan, count: count)
+    try check { cnnrt_trainer_get_outputs(handle, &values, UInt64(count), $0) }
+    return values
+  }
+
   @discardableResult
   func step(_ batch: Batch, rate: Float) throws(CallError) -> cnnrt_train_result {
+    guard batch.targets.isEmpty else {
+      return try run(batch) { cnnrt_trainer_step_batch(handle, $0, rate, $1, $2) }
+    }
     var result = emptyResult
     try check {
       cnnrt_trainer_step(handle, batch.images, batch.labels, Int32(batch.labels.count), rate, &result, $0)
@@ -142,6 +181,7 @@ final class Trainer {
 
   @discardableResult
   func gradients(_ batch: Batch) throws(CallError) -> cnnrt_train_result {
+    guard batch.targets.isEmpty else { return try run(batch) { cnnrt_trainer_gradients_batch(handle, $0, $1, $2) } }
     var result = emptyResult
     try check {
       cnnrt_trainer_gradients(handle, batch.images, batch.labels, Int32(batch.labels.count), &result, $0)
@@ -150,10 +190,40 @@ final class Trainer {
   }
 
   @discardableResult
-  func evaluate(_ batch: Batch) throws(CallError) -> cnnrt_train_result {
+  func evaluate(_ batch: Batch, averages: Bool = false) throws(CallError) -> cnnrt_train_result {
+    guard batch.targets.isEmpty && !averages else {
+      return try run(batch, flags: averages ? CNNRT_BATCH_AVERAGES : 0) {
+        cnnrt_trainer_evaluate_batch(handle, $0, $1, $2)
+      }
+    }
     var result = emptyResult
     try check {
       cnnrt_trainer_evaluate(handle, batch.images, batch.labels, Int32(batch.labels.count), &result, $0)
+    }
+    return result
+  }
+
+  /// A call with a batch struct. Without labels where there are none.
+  func run(
+    _ batch: Batch, flags: Int = 0,
+    _ call: (
+      UnsafePointer<cnnrt_train_batch>, UnsafeMutablePointer<cnnrt_train_result>, UnsafeMutablePointer<cnnrt_error>
+    ) -> cnnrt_status
+  ) throws(CallError) -> cnnrt_train_result {
+    var result = emptyResult
+    try batch.images.withUnsafeBufferPointer { images throws(CallError) in
+      try batch.labels.withUnsafeBufferPointer { labels throws(CallError) in
+        try batch.targets.withUnsafeBufferPointer { targets throws(CallError) in
+          var c = cnnrt_train_batch()
+          c.size = MemoryLayout<cnnrt_train_batch>.size
+          c.images = images.baseAddress
+          c.labels = labels.isEmpty ? nil : labels.baseAddress
+          c.targets = targets.isEmpty ? nil : targets.baseAddress
+          c.count = Int32(batch.images.count / imageCount)
+          c.flags = UInt32(flags)
+          try check { call(&c, &result, $0) }
+        }
+      }
     }
     return result
   }

@@ -3,12 +3,12 @@ import CNNModel
 import CNNSupport
 import Testing
 
-private func seedNetwork() throws -> Graph {
+func seedNetwork() throws -> Graph {
   try Zoo.make("seed", classes: 10, input: ImageSize(height: 28, width: 28, channels: 1), seed: 1)
 }
 
 /// Batches of a task that can be learnt: the class is where the bright spot is.
-private func spots(_ count: Int, random: inout Random) -> Batch {
+func spots(_ count: Int, random: inout Random) -> Batch {
   var images = (0..<count * 784).map { _ in random.uniform(-0.3, 0.3) }
   let labels = (0..<count).map { _ in Int32(random.below(10)) }
   for (i, label) in labels.enumerated() {
@@ -20,12 +20,12 @@ private func spots(_ count: Int, random: inout Random) -> Batch {
   return Batch(images: images, labels: labels)
 }
 
-private func differingBytes(_ a: [UInt8], _ b: [UInt8]) -> Int {
+func differingBytes(_ a: [UInt8], _ b: [UInt8]) -> Int {
   a.count == b.count ? zip(a, b).count { $0 != $1 } : Int.max
 }
 
 @Suite struct TrainerTests {
-  @Test(arguments: [CNNRT_OPTIMIZER_SGD, CNNRT_OPTIMIZER_ADAM])
+  @Test(arguments: [CNNRT_OPTIMIZER_SGD, CNNRT_OPTIMIZER_ADAM, CNNRT_OPTIMIZER_ADAMW])
   func learns(_ optimizer: Int) throws {
     let trainer = try Trainer(
       seedNetwork(), Options(batch: 32, threads: 2, optimizer: optimizer, momentum: optimizer == 0 ? 0.9 : 0))
@@ -49,9 +49,13 @@ private func differingBytes(_ a: [UInt8], _ b: [UInt8]) -> Int {
     #expect(differingBytes(first, second) == 0)
   }
 
-  @Test(arguments: zip([CNNRT_OPTIMIZER_ADAM, CNNRT_OPTIMIZER_SGD, CNNRT_OPTIMIZER_SGD], [Float(0), 0.9, 0]))
-  func resumesToTheSameBits(_ optimizer: Int, _ momentum: Float) throws {
-    let options = Options(batch: 8, threads: 2, optimizer: optimizer, momentum: momentum, weightDecay: 0.01)
+  @Test(arguments: [
+    Options(optimizer: CNNRT_OPTIMIZER_ADAM), Options(momentum: 0.9), Options(),
+    Options(optimizer: CNNRT_OPTIMIZER_ADAMW, maxGradientNorm: 0.1, emaDecay: 0.9, seed: 3),
+  ])
+  func resumesToTheSameBits(_ options: Options) throws {
+    var options = options
+    (options.batch, options.threads, options.weightDecay) = (8, 2, 0.01)
     let straight = try Trainer(seedNetwork(), options), resumed = try Trainer(seedNetwork(), options)
     var random = Random(seed: 3)
     let batches = (0..<6).map { _ in spots(8, random: &random) }
@@ -154,8 +158,11 @@ private func differingBytes(_ a: [UInt8], _ b: [UInt8]) -> Int {
   @Test func wrongOptions() throws {
     for options in [
       Options(batch: 0), Options(batch: -1), Options(threads: -1), Options(threads: 65),
-      Options(optimizer: 2), Options(momentum: 1), Options(momentum: .nan), Options(weightDecay: -1),
-      Options(weightDecay: .infinity),
+      Options(optimizer: 3), Options(momentum: 1), Options(momentum: .nan), Options(weightDecay: -1),
+      Options(weightDecay: .infinity), Options(labelSmoothing: 1.1), Options(labelSmoothing: .nan),
+      Options(maxGradientNorm: -1), Options(maxGradientNorm: .infinity), Options(emaDecay: 1), Options(emaDecay: -0.1),
+      Options(classWeights: [1, 2]), Options(classWeights: [Float](repeating: -1, count: 10)),
+      Options(classWeights: [Float](repeating: .nan, count: 10)),
     ] {
       #expect(failure { _ = try Trainer(seedNetwork(), options) }?.place == "options", "\(options)")
     }

@@ -6,10 +6,11 @@
 
 Computed in float64, so that the files have no rounding but their own (PyTorch's float32 steps with weight decay are further from
 these than the trainer's). One file for each optimizer, float32, little-endian, nothing but numbers: the seed of the
-images; for each step its loss, then (step 1 only) the
-gradient of each parameter; after the last step the parameters and the running statistics; last the loss in evaluation
+images; for each step its loss, then (adam's step 1 only) the
+gradient of each parameter, or (clipping only) the norm of all gradients; after the last step the parameters and the running statistics; last the loss in evaluation
 mode. The initial parameters and the images are a formula (`noise`), the same here and in the test, so they need no file.
 """
+import dataclasses
 import pathlib
 import struct
 import sys
@@ -52,10 +53,47 @@ def seed_network() -> nn.Module:
     return model
 
 
-OPTIMIZERS = {
-    "adam": lambda p: torch.optim.Adam(p, lr=0.001),
-    "adam-decay": lambda p: torch.optim.Adam(p, lr=0.001, weight_decay=0.01),
-    "sgd-momentum-decay": lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9, weight_decay=0.0005),
+CLASSES = 10
+CLASS_WEIGHTS = [0.25 + 0.5 * c for c in range(CLASSES)]
+
+
+def adam(parameters, **more):
+    return torch.optim.Adam(parameters, lr=0.001, **more)
+
+
+def sgd(parameters):
+    return torch.optim.SGD(parameters, lr=0.05, momentum=0.9, weight_decay=0.0005)
+
+
+def mixed(labels: torch.Tensor, step: int) -> torch.Tensor:
+    """Probabilities as mixup makes them: three parts of a label and one of the next image's, then 0.7 and 0.3, …"""
+    share = 0.75 - 0.05 * step
+    one_hot = nn.functional.one_hot(labels, CLASSES).double()
+    return share * one_hot + (1 - share) * one_hot.roll(-1, 0)
+
+
+@dataclasses.dataclass
+class Case:
+    """How a file's steps are made."""
+    optimizer: object
+    smoothing: float = 0
+    weights: bool = False
+    mixes: bool = False
+    clip: float = 0
+
+
+CASES = {
+    "adam": Case(adam),
+    "adam-decay": Case(lambda p: adam(p, weight_decay=0.01)),
+    "sgd-momentum-decay": Case(sgd),
+    # A decay that shows in three steps.
+    "adamw": Case(lambda p: torch.optim.AdamW(p, lr=0.001, weight_decay=5)),
+    "label-smoothing": Case(sgd, smoothing=0.1),
+    "class-weights": Case(sgd, weights=True),
+    "class-weights-smoothing": Case(sgd, smoothing=0.1, weights=True),
+    "clipping": Case(sgd, clip=0.5),
+    "targets": Case(sgd, mixes=True),
+    "targets-class-weights-smoothing": Case(sgd, smoothing=0.1, weights=True, mixes=True),
 }
 
 
@@ -80,21 +118,27 @@ def watch(model: nn.Module) -> list[float]:
     return margins
 
 
-def steps(make_optimizer, with_gradients: bool, seed: int) -> list[torch.Tensor] | None:
+def steps(case: Case, with_gradients: bool, seed: int) -> list[torch.Tensor] | None:
     """None where a float32 run may differ by more than rounding."""
     model = seed_network().double()
     margins = watch(model)
-    optimizer = make_optimizer(model.parameters())
+    optimizer = case.optimizer(model.parameters())
+    weights = torch.tensor(CLASS_WEIGHTS).double() if case.weights else None
+    criterion = nn.CrossEntropyLoss(weight=weights, label_smoothing=case.smoothing)
     out = [torch.tensor([seed])]
     for step in range(STEPS):
         images = noise(BATCH * 784, seed + step).reshape(BATCH, 1, 28, 28).double()
         labels = torch.arange(BATCH).mul(7).add(step).remainder(10)
         optimizer.zero_grad()
-        loss = nn.functional.cross_entropy(model(images), labels)
+        loss = criterion(model(images), mixed(labels, step) if case.mixes else labels)
         loss.backward()
         out.append(loss.detach().reshape(1))
         if step == 0 and with_gradients:
             out += [p.grad.clone().reshape(-1) for p in model.parameters()]
+        if case.clip:
+            norm = nn.utils.clip_grad_norm_(model.parameters(), case.clip)
+            assert norm > case.clip or step > 0
+            out.append(norm.reshape(1))
         optimizer.step()
     out += [p.detach().reshape(-1) for p in model.parameters()]
     for module in model:
@@ -112,8 +156,8 @@ def main() -> None:
     folder = pathlib.Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
-    for index, (name, make_optimizer) in enumerate(OPTIMIZERS.items()):
-        tries = (steps(make_optimizer, index == 0, seed) for seed in range(1000, 2000, 10))
+    for index, (name, case) in enumerate(CASES.items()):
+        tries = (steps(case, index == 0, seed) for seed in range(1000, 2000, 10))
         values = torch.cat([part.double() for part in next(t for t in tries if t)]).tolist()
         (folder / f"{name}.f32").write_bytes(struct.pack(f"<{len(values)}f", *values))
 

@@ -1,27 +1,68 @@
 import CKernels
 import CTrainingKernels
 
-// Softmax cross-entropy, the mean over the batch: loss = log Σ exp(z) − z[label], in double precision.
+// Softmax cross-entropy in double precision: Σ over classes of q · (log Σ exp(z) − z), q being what an image shows. To
+// learn, q is smoothed and weighted by class, as PyTorch's CrossEntropyLoss does it (cnnrt_train.h has the formula).
 extension Trainer {
   func loss(learning: Bool, _ first: Int, _ count: Int, _ share: Int) {
     let logits = plan.buffers[plan.logits], gradient = plan.buffers[plan.gradient(plan.logits)]
-    let classes = logits.shape.channels
+    let divisor = lossDivisor(learning: learning)
     for image in first..<first + count {
       let z = UnsafePointer(UnsafeRawPointer(logits.slot.view(image, share).data!).assumingMemoryBound(to: Float.self))
-      let label = Int(batch.labels![image])
-      var best = 0
-      for c in 1..<max(1, classes) where z[c] > z[best] { best = c }
+      (outputs + image * classes).update(from: z, count: classes)
+      let best = largest(z)
+      rank(z, best, label: batch.labels.map { Int($0[image]) } ?? largest(batch.targets! + image * classes), share)
       var sum = 0.0
       for c in 0..<classes { sum += exponential(Double(z[c] - z[best])) }
-      scores[share].loss += logarithm(sum) - Double(z[label] - z[best])
-      scores[share].correct += best == label ? 1 : 0
+      let logSum = logarithm(sum)
+      var mass = 0.0
+      for c in 0..<classes {
+        let q = target(image, c, learning: learning)
+        // Not 0 · ∞.
+        if q == 0 { continue }
+        mass += q
+        scores[share].loss += q * (logSum - Double(z[c] - z[best]))
+      }
       guard learning else { continue }
-      let target = UnsafeMutableRawPointer(gradient.slot.view(image, share).data!).assumingMemoryBound(to: Float.self)
+      let dz = UnsafeMutableRawPointer(gradient.slot.view(image, share).data!).assumingMemoryBound(to: Float.self)
       for c in 0..<classes {
         let probability = exponential(Double(z[c] - z[best])) / sum
-        target[c] = Float((probability - (c == label ? 1 : 0)) / Double(batch.count))
+        dz[c] = Float((probability * mass - target(image, c, learning: true)) / divisor)
       }
     }
+  }
+
+  /// The first of the largest values, one for each class.
+  private func largest(_ x: UnsafePointer<Float>) -> Int {
+    var best = 0
+    for c in 1..<max(1, classes) where x[c] > x[best] { best = c }
+    return best
+  }
+
+  private func rank(_ z: UnsafePointer<Float>, _ best: Int, label: Int, _ share: Int) {
+    var better = 0
+    for c in 0..<classes where z[c] > z[label] || (z[c] == z[label] && c < label) { better += 1 }
+    scores[share].correct += best == label ? 1 : 0
+    scores[share].correctTop5 += better < 5 ? 1 : 0
+  }
+
+  /// q of a class.
+  private func target(_ image: Int, _ c: Int, learning: Bool) -> Double {
+    let q = batch.targets.map { Double($0[image * classes + c]) } ?? (c == Int(batch.labels![image]) ? 1 : 0)
+    guard learning else { return q }
+    let smooth = (1 - options.labelSmoothing) * q + options.labelSmoothing / Double(classes)
+    return options.classWeights.map { Double($0[c]) * smooth } ?? smooth
+  }
+
+  /// What the images' losses are divided by: their number, or the sum of their labels' weights.
+  func lossDivisor(learning: Bool) -> Double {
+    guard learning, batch.targets == nil, let weights = options.classWeights, let labels = batch.labels else {
+      return Double(batch.count)
+    }
+    var sum = 0.0
+    for image in 0..<batch.count { sum += Double(weights[Int(labels[image])]) }
+    // Where no image counts, nothing is learnt.
+    return sum > 0 ? sum : .infinity
   }
 }
 

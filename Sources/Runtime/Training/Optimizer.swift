@@ -12,19 +12,20 @@ extension Trainer {
     }
   }
 
-  func update(_ start: Int, _ end: Int, learningRate: Float) {
-    if options.usesAdam {
-      adam(start, end, learningRate)
-    } else {
-      sgd(start, end, learningRate)
+  /// `clipping` is what the gradients are multiplied with.
+  func update(_ start: Int, _ end: Int, learningRate: Float, clipping: Float) {
+    switch options.optimizer {
+    case .sgd: sgd(start, end, learningRate, clipping)
+    case .adam: adam(start, end, learningRate, clipping, penalty: options.weightDecay, decay: 0)
+    case .adamW: adam(start, end, learningRate, clipping, penalty: 0, decay: options.weightDecay)
     }
   }
 
   /// v = momentum · v + g; w −= rate · v
-  private func sgd(_ start: Int, _ end: Int, _ learningRate: Float) {
+  private func sgd(_ start: Int, _ end: Int, _ learningRate: Float, _ clipping: Float) {
     forEachVector(start, end) { i in
       let w = vector(values, i)
-      var g = vector(gradients, i) + options.weightDecay * w
+      var g = clipping * vector(gradients, i) + options.weightDecay * w
       if let velocity = moment1 {
         g = options.momentum * vector(velocity, i) + g
         set(velocity, i, g)
@@ -35,24 +36,29 @@ extension Trainer {
 
   /// Kingma & Ba 2015, algorithm 1, with PyTorch's placing of ε:
   /// m += (1 − β₁)(g − m); v = β₂ v + (1 − β₂) g²; w −= rate / (1 − β₁ᵗ) · m / (√v / √(1 − β₂ᵗ) + ε)
-  private func adam(_ start: Int, _ end: Int, _ learningRate: Float) {
+  /// Weight decay is a `penalty`, g += penalty · w, or apart from the gradient a `decay`, w −= rate · decay · w
+  /// beforehand (Loshchilov & Hutter 2017).
+  private func adam(
+    _ start: Int, _ end: Int, _ learningRate: Float, _ clipping: Float, penalty: Float, decay: Float
+  ) {
     guard let moment1, let moment2 else { return }
     let correction1 = 1 - power(options.beta1, updates + 1), correction2 = 1 - power(options.beta2, updates + 1)
     let rate = Float(Double(learningRate) / correction1), root = Float(cv_square_root(correction2))
     let toMean = Float(1 - options.beta1), beta2 = Float(options.beta2), toSquare = Float(1 - options.beta2)
+    let kept = Float(1 - Double(learningRate) * Double(decay))
     forEachVector(start, end) { i in
       let w = vector(values, i)
-      let g = vector(gradients, i) + options.weightDecay * w
+      let g = clipping * vector(gradients, i) + penalty * w
       let m = vector(moment1, i) + toMean * (g - vector(moment1, i))
       let v = beta2 * vector(moment2, i) + toSquare * g * g
       set(moment1, i, m)
       set(moment2, i, v)
-      set(values, i, w - rate * m / (cv_square_roots(v) / root + options.epsilon))
+      set(values, i, kept * w - rate * m / (cv_square_roots(v) / root + options.epsilon))
     }
   }
 }
 
-@inline(__always) private func forEachVector(_ start: Int, _ end: Int, _ body: (Int) -> Void) {
+@inline(__always) func forEachVector(_ start: Int, _ end: Int, _ body: (Int) -> Void) {
   var i = start
   while i < end {
     body(i)
@@ -60,11 +66,11 @@ extension Trainer {
   }
 }
 
-@inline(__always) private func vector(_ array: UnsafeMutablePointer<Float>, _ i: Int) -> SIMD8<Float> {
+@inline(__always) func vector(_ array: UnsafeMutablePointer<Float>, _ i: Int) -> SIMD8<Float> {
   UnsafeRawPointer(array + i).loadUnaligned(as: SIMD8<Float>.self)
 }
 
-@inline(__always) private func set(_ array: UnsafeMutablePointer<Float>, _ i: Int, _ value: SIMD8<Float>) {
+@inline(__always) func set(_ array: UnsafeMutablePointer<Float>, _ i: Int, _ value: SIMD8<Float>) {
   UnsafeMutableRawPointer(array + i).storeBytes(of: value, as: SIMD8<Float>.self)
 }
 

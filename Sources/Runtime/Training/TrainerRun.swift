@@ -1,5 +1,6 @@
 import CKernels
 import CTrainingKernels
+import CVector
 import Run
 
 // A step of training: the shares of the batch walk through the plan's steps together, from one serial step to the next.
@@ -8,15 +9,17 @@ extension Trainer {
 
   public struct Result {
     public var loss = 0.0
-    public var correct = 0
+    public var correct = 0, correctTop5 = 0
+    /// Before clipping; 0 where gradients are not clipped.
+    public var gradientNorm = 0.0
   }
 
-  /// Works on `count` images, 1 … the batch of the options; the labels are checked. `learningRate` counts in mode
-  /// learn.
+  /// Works on a batch. `learningRate` counts in mode learn, `usesAverages` in mode evaluate.
   public mutating func run(
-    _ mode: Mode, images: UnsafePointer<Float>, labels: UnsafePointer<Int32>, count: Int, learningRate: Float = 0
+    _ mode: Mode, _ batch: Batch, learningRate: Float = 0, usesAverages: Bool = false
   ) -> Result {
-    batch = Batch(images: images, labels: labels, count: count)
+    self.batch = batch
+    if usesAverages { exchangeAverages() }
     forEachShare(.prepare(mode))
     if mode == .evaluate {
       for i in 0..<plan.layerCount where plan.layers[i].kind == .batchNormalization {
@@ -32,18 +35,26 @@ extension Trainer {
       if last < end { performSerial(plan.steps[last], mode) }
       first = last + 1
     }
-    if mode != .evaluate { forEachShare(.update(mode, learningRate)) }
-    if mode == .learn { updates += 1 }
-    return result()
+    if usesAverages { exchangeAverages() }
+    if mode != .evaluate { forEachShare(.reduce) }
+    let result = result(mode)
+    if mode == .learn {
+      forEachShare(.update(learningRate, clipping: clipping(gradientNorm: result.gradientNorm)))
+      updates += 1
+    }
+    return result
   }
 
-  private func result() -> Result {
-    var result = Result()
+  private func result(_ mode: Mode) -> Result {
+    var result = Result(), squares = 0.0
     for share in 0..<plan.shares {
       result.loss += scores[share].loss
       result.correct += Int(scores[share].correct)
+      result.correctTop5 += Int(scores[share].correctTop5)
+      squares += scores[share].squares
     }
-    result.loss /= Double(batch.count)
+    result.loss /= lossDivisor(learning: mode != .evaluate)
+    result.gradientNorm = cv_square_root(squares)
     return result
   }
 
@@ -65,7 +76,9 @@ extension Trainer {
     case prepare(Mode)
     /// From one step to before another.
     case steps(Int, Int, Mode)
-    case update(Mode, Float)
+    /// The shares' gradients to one.
+    case reduce
+    case update(Float, clipping: Float)
   }
 
   private func forEachShare(_ task: Task) {
@@ -90,16 +103,26 @@ extension Trainer {
     case .steps(let first, let end, let mode):
       let images = cut(batch.count, share)
       if !images.isEmpty { walk(first, end, mode, images, share) }
-    case .update(let mode, let learningRate):
-      let blocks = cut(plan.parameters.elements / 16, share)
-      reduce(blocks.lowerBound * 16, blocks.upperBound * 16)
-      if mode == .learn { update(blocks.lowerBound * 16, blocks.upperBound * 16, learningRate: learningRate) }
+    case .reduce:
+      let elements = cut(blocksOf: plan.parameters.elements, share)
+      reduce(elements.lowerBound, elements.upperBound)
+      if options.maxGradientNorm > 0 { scores[share].squares = squares(elements) }
+    case .update(let learningRate, let clipping):
+      let elements = cut(blocksOf: plan.parameters.elements, share)
+      update(elements.lowerBound, elements.upperBound, learningRate: learningRate, clipping: clipping)
+      average(elements, statistics: cut(blocksOf: plan.parameters.statisticElements, share))
     }
   }
 
   /// A share's part of `count` things: the same for the same numbers.
   private func cut(_ count: Int, _ share: Int) -> Range<Int> {
     count * share / plan.shares..<count * (share + 1) / plan.shares
+  }
+
+  /// Of elements that come in blocks of 16.
+  private func cut(blocksOf elements: Int, _ share: Int) -> Range<Int> {
+    let blocks = cut(elements / 16, share)
+    return blocks.lowerBound * 16..<blocks.upperBound * 16
   }
 
   private func prepare(_ mode: Mode, _ share: Int) {

@@ -2,18 +2,19 @@ import Bundle
 import CCNNRT
 import CPlatform
 
-// The state as bytes: a header, then parameters, running statistics and moments as they lie in memory (little-endian
-// float32, kernel order).
+// The state as bytes: a header, then parameters, running statistics, moments and averages as they lie in memory
+// (little-endian float32, kernel order).
 extension Trainer {
   /// All fields little-endian.
   struct StateHeader {
     var magic: UInt64 = 0x5254_5320_4E4E_4300  // "\0CNN STR"
-    var version: UInt32 = 1
+    var version: UInt32 = 2
     var optimizer: UInt32
     var bytes: UInt64
     /// Of the parameters' names, shapes and order.
     var network: UInt64
     var updates: Int64
+    var seed: UInt64
     /// Of what follows the header.
     var payloadCRC: UInt32
     /// Of the fields before.
@@ -28,6 +29,10 @@ extension Trainer {
     body(statistics, plan.parameters.statisticElements)
     if let moment1 { body(moment1, plan.parameters.elements) }
     if let moment2 { body(moment2, plan.parameters.elements) }
+    if let averages {
+      body(averages.values, plan.parameters.elements)
+      body(averages.statistics, plan.parameters.statisticElements)
+    }
   }
 
   public var stateSize: Int {
@@ -36,7 +41,16 @@ extension Trainer {
     return bytes
   }
 
-  private var optimizer: UInt32 { options.usesAdam ? 2 : moment1 != nil ? 1 : 0 }
+  /// A number for each set of arrays.
+  private var optimizer: UInt32 {
+    let kind: UInt32 =
+      switch options.optimizer {
+      case .sgd: moment1 != nil ? 1 : 0
+      case .adam: 2
+      case .adamW: 3
+      }
+    return kind + (averages != nil ? 4 : 0)
+  }
 
   /// FNV-1a over names and shapes.
   private var network: UInt64 {
@@ -65,7 +79,7 @@ extension Trainer {
       next += 4 * count
     }
     var header = StateHeader(
-      optimizer: optimizer, bytes: UInt64(stateSize), network: network, updates: updates,
+      optimizer: optimizer, bytes: UInt64(stateSize), network: network, updates: updates, seed: options.seed,
       payloadCRC: cp_crc32(0, bytes + Self.headerBytes, stateSize - Self.headerBytes))
     header.headerCRC = checksum(header)
     bytes.initializeMemory(as: UInt8.self, repeating: 0, count: Self.headerBytes)
@@ -79,27 +93,31 @@ extension Trainer {
 
   /// Checks all before it changes anything.
   public mutating func load(_ bytes: UnsafeRawPointer, _ count: Int) throws(Failure) {
-    guard count == stateSize else {
-      throw .state("the state has % bytes and this trainer's has %: another network or other options", count, stateSize)
-    }
+    guard count >= Self.headerBytes else { throw .state("% bytes are not a trainer's state", count) }
     let header = bytes.loadUnaligned(as: StateHeader.self),
       own = StateHeader(
-        optimizer: optimizer, bytes: UInt64(count), network: network, updates: 0, payloadCRC: 0)
+        optimizer: optimizer, bytes: UInt64(count), network: network, updates: 0, seed: 0, payloadCRC: 0)
     guard header.magic == own.magic else { throw .state("these bytes are not a trainer's state") }
     guard header.version == own.version else {
       throw .state("the state has version % and this library reads %", Int(header.version), Int(own.version))
+    }
+    guard count == stateSize else {
+      throw .state("the state has % bytes and this trainer's has %: another network or other options", count, stateSize)
     }
     guard header.headerCRC == checksum(header), header.bytes == own.bytes, header.updates >= 0,
       header.payloadCRC == cp_crc32(0, bytes + Self.headerBytes, count - Self.headerBytes)
     else { throw .state("the state is damaged: its checksum is wrong") }
     guard header.network == own.network else { throw .state("the state is of a network with other parameters") }
-    guard header.optimizer == own.optimizer else { throw .state("the state is of another optimizer") }
+    guard header.optimizer == own.optimizer else {
+      throw .state("the state is of another optimizer, or one has averages")
+    }
     var next = bytes + Self.headerBytes
     forEachArray { array, count in
       UnsafeMutableRawPointer(array).copyMemory(from: next, byteCount: 4 * count)
       next += 4 * count
     }
     updates = header.updates
+    options.seed = header.seed
   }
 }
 

@@ -58,26 +58,53 @@ private func check(_ pointer: UnsafePointer<cnnrt_trainer_options>?) throws(Fail
     throw invalid("options", "threads is %. Set it to 1 … 64.", Int(o.threads))
   }
   guard o.reserved.0 | o.reserved.1 == 0 else { throw invalid("options", "reserved is not 0. Set it to 0.") }
-  guard o.optimizer <= UInt32(CNNRT_OPTIMIZER_ADAM) else {
-    throw invalid("options", "optimizer % is not known. Use CNNRT_OPTIMIZER_SGD or _ADAM.", Int(o.optimizer))
-  }
   guard isFraction(o.momentum), isFraction(o.beta1), isFraction(o.beta2), isFraction(o.batch_norm_momentum) else {
     throw invalid("options", "momentum, beta1, beta2 and batch_norm_momentum must be at least 0 and less than 1.")
   }
   guard o.epsilon >= 0, o.epsilon.isFinite, o.weight_decay >= 0, o.weight_decay.isFinite else {
     throw invalid("options", "epsilon and weight_decay must be finite and at least 0.")
   }
+  guard o.label_smoothing >= 0, o.label_smoothing <= 1 else {
+    throw invalid("options", "label_smoothing must be 0 … 1.")
+  }
+  guard o.max_gradient_norm >= 0, o.max_gradient_norm.isFinite else {
+    throw invalid("options", "max_gradient_norm must be finite and at least 0.")
+  }
+  guard isFraction(o.ema_decay) else { throw invalid("options", "ema_decay must be at least 0 and less than 1.") }
   var options = TrainingOptions()
+  options.optimizer = try optimizer(o.optimizer)
+  try setClassWeights(o, &options)
   options.batch = Int(o.batch)
   options.shares = min(max(1, Int(o.threads)), options.batch)
-  options.usesAdam = o.optimizer == UInt32(CNNRT_OPTIMIZER_ADAM)
   options.momentum = o.momentum
   options.weightDecay = o.weight_decay
   if o.beta1 != 0 { options.beta1 = decimal(o.beta1) }
   if o.beta2 != 0 { options.beta2 = decimal(o.beta2) }
   if o.epsilon != 0 { options.epsilon = o.epsilon }
   if o.batch_norm_momentum != 0 { options.batchNormMomentum = decimal(o.batch_norm_momentum) }
+  options.labelSmoothing = decimal(o.label_smoothing)
+  options.maxGradientNorm = Double(o.max_gradient_norm)
+  options.averageDecay = decimal(o.ema_decay)
+  options.seed = o.seed
   return options
+}
+
+private func optimizer(_ number: UInt32) throws(Failure) -> TrainingOptions.Optimizer {
+  switch Int(number) {
+  case CNNRT_OPTIMIZER_SGD: return .sgd
+  case CNNRT_OPTIMIZER_ADAM: return .adam
+  case CNNRT_OPTIMIZER_ADAMW: return .adamW
+  default: throw invalid("options", "optimizer % is not known. Use a CNNRT_OPTIMIZER_….", Int(number))
+  }
+}
+
+private func setClassWeights(_ o: cnnrt_trainer_options, _ options: inout TrainingOptions) throws(Failure) {
+  guard o.class_weight_count > 0 else { return }
+  guard let weights = o.class_weights else {
+    throw invalid("options", "class_weights is NULL and class_weight_count is %.", Int(o.class_weight_count))
+  }
+  options.classWeights = weights
+  options.classWeightCount = Int(o.class_weight_count)
 }
 
 private func isFraction(_ x: Float) -> Bool { x >= 0 && x < 1 }

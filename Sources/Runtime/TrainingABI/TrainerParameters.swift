@@ -59,6 +59,19 @@ public func cnnrt_trainer_get_gradient(
   }
 }
 
+@_cdecl("cnnrt_trainer_get_average") @implementation
+public func cnnrt_trainer_get_average(
+  _ handle: OpaquePointer?, _ index: UInt32, _ values: UnsafeMutablePointer<Float>?, _ count: UInt64,
+  _ error: UnsafeMutablePointer<cnnrt_error>?
+) -> cnnrt_status {
+  attempt(error) { () throws(Failure) in
+    try checkCount(try parameter(handle, index), count)
+    guard trainer(handle!).pointee.getAverage(Int(index), try require(values, "values")) else { throw noAverages() }
+  }
+}
+
+func noAverages() -> Failure { invalid("trainer", "it keeps no averages. Set ema_decay in its options.") }
+
 private func parameter(_ handle: OpaquePointer?, _ index: UInt32) throws(Failure) -> Parameter {
   let trainer = trainer(try require(handle, "trainer"))
   guard Int(index) < trainer.pointee.parameterCount else {
