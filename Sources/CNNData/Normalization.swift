@@ -7,39 +7,67 @@ public struct Normalization: Equatable, Sendable {
     (self.mean, self.deviation) = (mean, deviation)
   }
 
-  /// Mean and standard deviation of the named images of a data set, from exact counts of the 256 values, so in no
-  /// order that could matter. A channel of one value alone has deviation 1: it becomes 0.
-  public init(of dataset: Dataset, images: [Int]) {
-    let statistics = (0..<dataset.channels).map { channel in
-      Self.statistics(Self.histogram(of: dataset, images: images, channel: channel))
+  /// Mean and standard deviation of the named images of a data set. Those of bytes come from exact integer sums, so
+  /// from no order that could matter. A channel of one value alone has deviation 1: it becomes 0.
+  /// - Throws: `CNNError` if an image's file cannot be read.
+  public init(of dataset: Dataset, images: [Int]) throws {
+    let plane = dataset.height * dataset.width
+    var moments = [Moments](repeating: Moments(), count: dataset.channels)
+    for image in images {
+      try dataset.withStoredImage(image) { image in
+        for channel in moments.indices {
+          let range = channel * plane..<(channel + 1) * plane
+          switch image {
+          case .bytes(let pixels): moments[channel].add(UnsafeBufferPointer(rebasing: pixels[range]))
+          case .floats(let values): moments[channel].add(UnsafeBufferPointer(rebasing: values[range]))
+          }
+        }
+      }
     }
-    self.init(mean: statistics.map { Float($0.mean) }, deviation: statistics.map { Float($0.deviation) })
+    self.init(mean: moments.map { Float($0.mean) }, deviation: moments.map { Float($0.deviation) })
   }
 
   /// The input that each pixel value of a channel becomes.
   public func table(channel: Int) -> [Float] {
     (0..<256).map { (Float($0) / 255 - mean[channel]) / deviation[channel] }
   }
+}
 
-  private static func histogram(of dataset: Dataset, images: [Int], channel: Int) -> [Int] {
-    let plane = dataset.height * dataset.width
-    var counts = [Int](repeating: 0, count: 256)
-    for image in images {
-      dataset.withImage(image) { pixels in
-        for index in channel * plane..<(channel + 1) * plane { counts[Int(pixels[index])] += 1 }
-      }
+/// Sums over the values of a channel: bytes or real numbers, not both.
+private struct Moments {
+  private var count = 0
+  private var pixelSum = 0
+  private var pixelSquares: Int128 = 0
+  /// Welford's recurrence (1962), which does not cancel.
+  private var runningMean = 0.0
+  private var squaredDistances = 0.0
+
+  mutating func add(_ pixels: UnsafeBufferPointer<UInt8>) {
+    var (sum, squares) = (0, 0)
+    for pixel in pixels {
+      sum &+= Int(pixel)
+      squares &+= Int(pixel) &* Int(pixel)
     }
-    return counts
+    count += pixels.count
+    pixelSum += sum
+    pixelSquares += Int128(squares)
   }
 
-  private static func statistics(_ histogram: [Int]) -> (mean: Double, deviation: Double) {
-    let total = Double(histogram.reduce(0, +))
-    func average(_ value: (Double) -> Double) -> Double {
-      histogram.indices.reduce(0) { $0 + Double(histogram[$1]) * value(Double($1) / 255) } / total
+  mutating func add(_ values: UnsafeBufferPointer<Float>) {
+    for value in values {
+      count += 1
+      let distance = Double(value) - runningMean
+      runningMean += distance / Double(count)
+      squaredDistances += distance * (Double(value) - runningMean)
     }
-    let mean = average { $0 }
-    let variance = average { ($0 - mean) * ($0 - mean) }
-    let isConstant = histogram.count { $0 > 0 } < 2
-    return (mean, isConstant ? 1 : variance.squareRoot())
+  }
+
+  var mean: Double { runningMean + Double(pixelSum) / Double(count) / 255 }
+
+  var deviation: Double {
+    // count² · variance · 255², exactly.
+    let scaled = Int128(count) * pixelSquares - Int128(pixelSum) * Int128(pixelSum)
+    let variance = Double(scaled) / (Double(count) * 255) / (Double(count) * 255) + squaredDistances / Double(count)
+    return variance > 0 ? variance.squareRoot() : 1
   }
 }

@@ -24,7 +24,7 @@ struct TrainingRun {
     var random = Random(imagesOfRun: settings.seed)
     let validation = settings.validation ?? Split.usualValidation(of: dataset.count)
     split = try Split(count: dataset.count, validation: validation, using: &random)
-    let normalization = Normalization(of: dataset, images: split.training)
+    let normalization = try Normalization(of: dataset, images: split.training)
     batch = Batch(normalization)
     guard let isa = Library.isa else {
       throw CNNError("names an instruction set that is unknown or that this processor lacks", at: "CNNRT_ISA")
@@ -79,7 +79,7 @@ struct TrainingRun {
 
   private mutating func step(_ images: some Collection<Int>) throws {
     let step = state.training.images / settings.batch
-    batch.fill(from: dataset, images: images)
+    try batch.fill(from: dataset, images: images)
     let result = try trainer.step(images: batch.images.span, labels: batch.labels.span, learningRate: rate(step: step))
     guard result.loss.isFinite else { throw diverged("step \(step + 1)") }
     state.training.add(images: batch.count, meanLoss: result.loss, correct: result.correct)
@@ -88,7 +88,7 @@ struct TrainingRun {
   private mutating func validate() throws -> Totals {
     var totals = Totals()
     while totals.images < split.validation.count {
-      batch.fill(from: dataset, images: split.validation.dropFirst(totals.images).prefix(settings.batch))
+      try batch.fill(from: dataset, images: split.validation.dropFirst(totals.images).prefix(settings.batch))
       let result = try trainer.evaluate(images: batch.images.span, labels: batch.labels.span)
       guard result.loss.isFinite else { throw diverged("validation") }
       totals.add(images: batch.count, meanLoss: result.loss, correct: result.correct)
@@ -129,8 +129,8 @@ struct TrainingRun {
   }
 
   /// The first image that is learnt from.
-  private mutating func selfTestInput() -> [Float] {
-    batch.fill(from: dataset, images: split.training.prefix(1))
+  private mutating func selfTestInput() throws -> [Float] {
+    try batch.fill(from: dataset, images: split.training.prefix(1))
     return batch.images
   }
 

@@ -13,8 +13,8 @@ import Testing
     }
     #expect(try changed(data.labels, data.pixels) == data.fingerprint)
     #expect(try changed(data.labels, data.pixels, height: 3, width: 2) != data.fingerprint)
-    for index in data.pixels.indices {
-      var pixels = data.pixels
+    for index in 0..<data.count * data.imageValues {
+      var pixels = try data.pixels
       pixels[index] ^= 1
       #expect(try changed(data.labels, pixels) != data.fingerprint)
     }
@@ -30,10 +30,10 @@ import Testing
     for channels in [1, 3] {
       let data = try randomDataset(count: 9, channels: channels, height: 5, width: 4, seed: 2)
       let images = [0, 3, 4, 8]
-      let normalization = Normalization(of: data, images: images)
+      let normalization = try Normalization(of: data, images: images)
       for channel in 0..<channels {
-        let values = images.flatMap { image in
-          data.withImage(image) { pixels in (0..<20).map { Double(pixels[channel * 20 + $0]) / 255 } }
+        let values = try images.flatMap { image in
+          try data.withImage(image) { pixels in (0..<20).map { Double(pixels[channel * 20 + $0]) / 255 } }
         }
         let mean = values.reduce(0, +) / Double(values.count)
         let variance = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(values.count)
@@ -48,7 +48,7 @@ import Testing
       let data = try Dataset(
         channels: 1, height: 3, width: 3, classNames: ["a"], labels: [0, 0], pixels: .init(repeating: value, count: 18),
         origin: "")
-      let normalization = Normalization(of: data, images: [0, 1])
+      let normalization = try Normalization(of: data, images: [0, 1])
       #expect(normalization.deviation == [1])
       #expect(abs(normalization.table(channel: 0)[Int(value)]) < 1e-7)
     }
@@ -56,20 +56,86 @@ import Testing
 
   @Test func batchesHoldTheNormalisedImages() throws {
     let data = try randomDataset(count: 7, channels: 3, height: 3, width: 5, seed: 3)
+    let pixels = try data.pixels
     let normalization = Normalization(mean: [0.1, 0.2, 0.3], deviation: [0.5, 0.25, 2])
     var batch = Batch(normalization)
     for images in [[3, 0, 6, 3], [1], [], [5, 4, 2]] {
-      batch.fill(from: data, images: images)
+      try batch.fill(from: data, images: images)
       #expect(batch.count == images.count)
       #expect(batch.labels == images.map { data.labels[$0] })
       var expected: [Float] = []
       for image in images {
         for index in 0..<45 {
-          let value = Float(data.pixels[image * 45 + index]) / 255
+          let value = Float(pixels[image * 45 + index]) / 255
           expected.append((value - normalization.mean[index / 15]) / normalization.deviation[index / 15])
         }
       }
       #expect(batch.images == expected)
     }
+  }
+
+  /// Against the formula, and against the rule that follows from it.
+  @Test func balancedWeightsMakeClassesEqual() throws {
+    let labels: [Int32] = [0, 1, 1, 2, 2, 2, 2, 0, 1]
+    let data = try Dataset(
+      channels: 1, height: 1, width: 1, classNames: ["a", "b", "c"], labels: labels,
+      pixels: .init(repeating: 0, count: 9),
+      origin: "")
+    #expect(try data.balancedClassWeights(of: Array(0..<9)) == [9 / 6, 9 / 9, 9 / 12])
+    let some = [1, 3, 4, 7]
+    let weights = try data.balancedClassWeights(of: some)
+    for label in 0..<3 {
+      #expect(abs(weights[label] * Float(some.count { labels[$0] == label }) - 4.0 / 3) < 1e-6)
+    }
+    let error = try #require(throws: CNNError.self) { try data.balancedClassWeights(of: [0, 7]) }
+    #expect(error.description.contains("no image to learn from in b, c"))
+  }
+
+  @Test func realNumbersAreUsedAsTheyAre() throws {
+    var random = Random(seed: 5)
+    let values = (0..<5 * 2 * 3 * 4).map { _ in random.uniform(-40, 700) }
+    let labels: [Int32] = [0, 1, 0, 1, 1]
+    func dataset(_ values: [Float]) throws -> Dataset {
+      try Dataset(
+        channels: 2, height: 3, width: 4, classNames: ["a", "b"], labels: labels, values: values, origin: "floats")
+    }
+    let data = try dataset(values)
+    let normalization = try Normalization(of: data, images: [1, 2, 4])
+    var batch = Batch(normalization)
+    try batch.fill(from: data, images: [4, 0])
+    for channel in 0..<2 {
+      let own = [1, 2, 4].flatMap { image in values[(image * 2 + channel) * 12..<(image * 2 + channel + 1) * 12] }
+        .map(Double.init)
+      let mean = own.reduce(0, +) / 36
+      let deviation = (own.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / 36).squareRoot()
+      #expect(abs(Double(normalization.mean[channel]) - mean) < 1e-4)
+      #expect(abs(Double(normalization.deviation[channel]) - deviation) < 1e-4)
+      for (place, image) in [4, 0].enumerated() {
+        for index in 0..<12 {
+          let value = values[(image * 2 + channel) * 12 + index]
+          #expect(
+            batch.images[(place * 2 + channel) * 12 + index]
+              == (value - normalization.mean[channel]) / normalization.deviation[channel])
+        }
+      }
+    }
+    var broken = values
+    broken[55] = .nan
+    let error = try #require(throws: CNNError.self) { try dataset(broken) }
+    #expect(error.description == "floats: image 2 has a value that is not a finite number")
+    #expect(try dataset(values.map { $0 + 1 }).fingerprint != data.fingerprint)
+  }
+
+  /// The exporter takes bytes.
+  @Test func bytesStandForRealNumbersFromZeroToOne() throws {
+    let values = (0..<256).map { Float($0) / 255 }
+    func dataset(_ values: [Float]) throws -> Dataset {
+      try Dataset(channels: 1, height: 16, width: 16, classNames: ["a"], labels: [0], values: values, origin: "")
+    }
+    #expect(try dataset(values).withImage(0) { Array($0) } == (0..<256).map(UInt8.init))
+    var outside = values
+    outside[9] = 1.01
+    let error = try #require(throws: CNNError.self) { try dataset(outside).withImage(0) { _ in } }
+    #expect(error.description == "image 0: has the value 1.01; pictures have values from 0 to 1")
   }
 }

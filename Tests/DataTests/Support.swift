@@ -46,3 +46,8 @@ func randomDataset(count: Int, channels: Int, height: Int, width: Int, seed: UIn
     labels: (0..<count).map { _ in Int32(random.next() % 3) },
     pixels: random.bytes(count * channels * height * width), origin: "random")
 }
+
+extension Dataset {
+  /// Of all images.
+  var pixels: [UInt8] { get throws { try (0..<count).flatMap { try withImage($0) { Array($0) } } } }
+}

@@ -121,8 +121,8 @@ private struct StripedImages: DataSource {
     let report = try export(source, options(int8: true)).report
     let images = try StripedImages().loadTest()
     let graph = try source.graph()
-    let correct = (0..<images.count).count { number in
-      let input = images.withImage(number) { $0.map { (Float($0) / 255 - 0.4) / 0.3 } }
+    let correct = try (0..<images.count).count { number in
+      let input = try images.withImage(number) { $0.map { (Float($0) / 255 - 0.4) / 0.3 } }
       let scores = NaiveNetwork(graph, input: input).real(graph.outputs[0])
       return scores.firstIndex(of: scores.max()!)! == Int(images.labels[number])
     }

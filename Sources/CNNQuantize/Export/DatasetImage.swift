@@ -6,7 +6,7 @@ extension Session {
   func setImage(_ dataset: Dataset, _ number: Int, batchIndex: Int = 0) throws {
     let plane = dataset.height * dataset.width
     let channels = dataset.channels
-    let pixels = dataset.withImage(number) { planes in
+    let pixels = try dataset.withImage(number) { planes in
       // The library takes pixels with their channels side by side.
       [UInt8](unsafeUninitializedCapacity: planes.count) { pixels, count in
         for channel in 0..<channels {
