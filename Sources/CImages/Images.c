@@ -17,16 +17,21 @@ int images_fail(images_error *error, const char *format, ...) {
   return 1;
 }
 
-int images_allocate(uint64_t width, uint64_t height, uint32_t channels, uint64_t max_pixels, images_pixels *out,
-                    images_error *error) {
+int images_check_size(uint64_t width, uint64_t height, uint64_t max_pixels, images_error *error) {
   if (width == 0 || height == 0) return images_fail(error, "is an image of no pixels");
-  if (width > UINT32_MAX || height > UINT32_MAX || width > max_pixels / height || max_pixels > SIZE_MAX / 4)
-    return images_fail(error, "is an image of %llu x %llu pixels, more than the %llu that are allowed",
-                       (unsigned long long)width, (unsigned long long)height, (unsigned long long)max_pixels);
-  out->bytes = malloc((size_t)(width * height * channels));
+  uint64_t longer = width > height ? width : height;
+  int wide = longer > images_max_side;
+  if (!wide && width <= max_pixels / height && max_pixels <= SIZE_MAX / 4) return 0;
+  return images_fail(error, "is an image of %llu x %llu pixels, %s the %llu that are allowed; make it smaller",
+                     (unsigned long long)width, (unsigned long long)height, wide ? "a side longer than" : "more than",
+                     (unsigned long long)(wide ? images_max_side : max_pixels));
+}
+
+int images_allocate(uint32_t width, uint32_t height, uint32_t channels, images_pixels *out, images_error *error) {
+  out->bytes = malloc((size_t)width * height * channels);
   if (!out->bytes) return images_fail(error, "is too large for this machine's memory");
-  out->width = (uint32_t)width;
-  out->height = (uint32_t)height;
+  out->width = width;
+  out->height = height;
   out->channels = channels;
   return 0;
 }
@@ -41,19 +46,33 @@ int images_decode(const uint8_t *bytes, size_t count, uint64_t max_pixels, image
   else if (count >= sizeof jpeg && memcmp(bytes, jpeg, sizeof jpeg) == 0)
     failed = images_decode_jpeg(bytes, count, max_pixels, out, error);
   else if (count == 0) failed = images_fail(error, "is empty");
-  else failed = images_fail(error, "is neither a PNG nor a JPEG");
+  else failed = images_fail(error, "is neither a PNG nor a JPEG; convert it to one of them");
   if (failed) images_free(out);
   return failed;
 }
 
-int images_read(const char *path, uint64_t max_pixels, images_pixels *out, images_error *error) {
+/* Decodes what was read, or tells why it was not. */
+static int decode_file(int unread, system_file *file, const system_error *reason, uint64_t max_pixels,
+                       images_pixels *out, images_error *error) {
   memset(out, 0, sizeof *out);
+  if (unread) return images_fail(error, "%s", reason->message);
+  int failed = images_decode(file->bytes, file->count, max_pixels, out, error);
+  system_free(file->bytes);
+  return failed;
+}
+
+int images_read(const char *path, uint64_t max_pixels, images_pixels *out, images_error *error) {
   system_file file;
   system_error reason;
-  if (system_read_file(path, max_file_bytes, &file, &reason)) return images_fail(error, "%s", reason.message);
-  int failed = images_decode(file.bytes, file.count, max_pixels, out, error);
-  system_free(file.bytes);
-  return failed;
+  int unread = system_read_file(path, max_file_bytes, &file, &reason);
+  return decode_file(unread, &file, &reason, max_pixels, out, error);
+}
+
+int images_read_stream(int descriptor, uint64_t max_pixels, images_pixels *out, images_error *error) {
+  system_file file;
+  system_error reason;
+  int unread = system_read_stream(descriptor, max_file_bytes, &file, &reason);
+  return decode_file(unread, &file, &reason, max_pixels, out, error);
 }
 
 void images_free(images_pixels *pixels) {

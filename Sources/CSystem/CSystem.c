@@ -15,10 +15,12 @@ static int fail(system_error *error, const char *what, int code) {
   return 1;
 }
 
+/* Reads until the end, `expected` bytes at first: one more than a file's size finds its end without growing the buffer. */
 static int read_all(int descriptor, size_t expected, size_t max_bytes, system_file *out, system_error *error) {
   size_t capacity = expected;
   for (;;) {
     if (out->count == capacity) capacity = capacity < 1 << 16 ? 1 << 17 : 2 * capacity;
+    if (capacity > max_bytes + 1) capacity = max_bytes + 1;
     uint8_t *bytes = realloc(out->bytes, capacity);
     if (!bytes) return fail(error, "is too large for this machine's memory", 0);
     out->bytes = bytes;
@@ -31,23 +33,28 @@ static int read_all(int descriptor, size_t expected, size_t max_bytes, system_fi
   }
 }
 
-int system_read_file(const char *path, size_t max_bytes, system_file *out, system_error *error) {
+int system_read_stream(int descriptor, size_t max_bytes, system_file *out, system_error *error) {
   *out = (system_file){NULL, 0};
-  int descriptor = open(path, O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) return fail(error, "cannot be opened", errno);
   struct stat status;
   int failed = 0;
   if (fstat(descriptor, &status) != 0) failed = fail(error, "cannot be read", errno);
-  else if (S_ISDIR(status.st_mode)) failed = fail(error, "is a directory", 0);
+  else if (S_ISDIR(status.st_mode)) failed = fail(error, "is a directory; name the files in it", 0);
   else if (status.st_size > 0 && (uint64_t)status.st_size > max_bytes)
     failed = fail(error, "is too large to be what it should be", 0);
-  /* One byte more than the size: the read after the last one finds the end without growing the buffer. */
   else failed = read_all(descriptor, (size_t)status.st_size + 1, max_bytes, out, error);
-  close(descriptor);
   if (failed) {
     free(out->bytes);
     *out = (system_file){NULL, 0};
   }
+  return failed;
+}
+
+int system_read_file(const char *path, size_t max_bytes, system_file *out, system_error *error) {
+  *out = (system_file){NULL, 0};
+  int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return fail(error, "cannot be opened", errno);
+  int failed = system_read_stream(descriptor, max_bytes, out, error);
+  close(descriptor);
   return failed;
 }
 

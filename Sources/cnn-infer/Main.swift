@@ -2,9 +2,6 @@ import CCNNRT
 import CImages
 import CSystem
 
-/// What is larger is refused before it is decoded; 100 million pixels are 400 MB.
-private var maxPixels: UInt64 { 100_000_000 }
-
 @_cdecl("cnn_infer_main")
 public func main(_ argc: Int32, _ argv: UnsafePointer<UnsafePointer<CChar>>) -> Int32 {
   guard argc > 0 else { return 2 }
@@ -91,7 +88,11 @@ private func classify(
 ) throws(Failure) {
   var pixels = images_pixels()
   var error = images_error()
-  if images_read(path, maxPixels, &pixels, &error) != 0 { throw Failure(Text(characters: error.message)) }
+  let maxPixels = UInt64(images_max_pixels)
+  let failed =
+    isStandardInput(path)
+    ? images_read_stream(0, maxPixels, &pixels, &error) : images_read(path, maxPixels, &pixels, &error)
+  if failed != 0 { throw Failure(Text(characters: error.message)) }
   defer { images_free(&pixels) }
   var image = cnnrt_image()
   image.size = MemoryLayout<cnnrt_image>.size

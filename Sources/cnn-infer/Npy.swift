@@ -12,9 +12,10 @@ struct NpyArray: ~Copyable {
   init(path: UnsafePointer<CChar>) throws(Failure) {
     var file = system_file()
     var error = system_error()
-    if system_read_file(path, Self.maxBytes, &file, &error) != 0 {
-      throw Failure(Text(characters: error.message))
-    }
+    let failed =
+      isStandardInput(path)
+      ? system_read_stream(0, Self.maxBytes, &file, &error) : system_read_file(path, Self.maxBytes, &file, &error)
+    if failed != 0 { throw Failure(Text(characters: error.message)) }
     do throws(Failure) {
       (shape, dataOffset) = try NpyHeader.read(UnsafeRawBufferPointer(start: file.bytes, count: file.count))
     } catch {

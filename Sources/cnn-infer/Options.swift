@@ -58,11 +58,17 @@ struct Options {
     if npy != nil, let image = images.first {
       throw UsageError(image, "is an image beside --npy: give one or the other")
     }
+    if images.filter(isStandardInput).count > 1 {
+      throw UsageError("-", "is there twice: standard input can be read once")
+    }
     if images.isEmpty && npy == nil && !selfTest {
       throw UsageError("IMAGE", "is missing: give at least one PNG or JPEG")
     }
   }
 }
+
+/// "-" in place of a file that is read.
+func isStandardInput(_ path: UnsafePointer<CChar>) -> Bool { equal(path, "-") }
 
 /// A mistake in the command line: exit code 2.
 struct UsageError: Error {

@@ -18,6 +18,9 @@ typedef struct system_error {
 /* Reads a regular file, a pipe or a device to its end. Refuses directories and more than max_bytes. */
 int system_read_file(const char *path, size_t max_bytes, system_file *out, system_error *error);
 
+/* The same from a descriptor that is open and stays so: 0 is standard input. */
+int system_read_stream(int descriptor, size_t max_bytes, system_file *out, system_error *error);
+
 /* Writes head, then body. A regular file is replaced as a whole (written beside, synced, renamed), so that it is never half
  * there; devices and pipes are written as they are. */
 int system_write_file(const char *path, const void *head, size_t head_count, const void *body, size_t body_count,
