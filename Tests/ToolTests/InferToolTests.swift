@@ -46,13 +46,32 @@ struct InferToolTests {
     }
   }
 
-  static func image(_ name: String) -> String { ImageTests.folder.appending(path: name).path }
+  /// The pixels of a W × H picture / 255, in the network's order of channels: a score each.
+  static func pixels(_ recipe: Recipe) -> Graph {
+    let channels = recipe.channels
+    let count = channels * recipe.height * recipe.width
+    var graph = Graph()
+    graph.tensors = [
+      "image": Tensor(shape: [1, channels, recipe.height, recipe.width]), "pixels": Tensor(shape: [1, count]),
+      "scores": Tensor(shape: [1, count]),
+    ]
+    graph.operators = [
+      Operator("flatten", .flatten, inputs: ["image"], outputs: ["pixels"]),
+      Operator("relu", .relu, inputs: ["pixels"], outputs: ["scores"]),
+    ]
+    graph.inputs = ["image"]
+    graph.outputs = ["scores"]
+    graph.recipe = recipe
+    return graph
+  }
+
+  static func image(_ name: String) -> String { Samples.folder("Images").appending(path: name).path }
 
   // MARK: Images
 
   /// One line of --json.
   struct Line: Decodable {
-    struct Class: Decodable {
+    struct Class: Decodable, Equatable {
       var label: String?
       var index: Int
       var probability: Double?
@@ -70,7 +89,7 @@ struct InferToolTests {
 
   @Test(arguments: [[], ["--threads", "2"], ["--isa=baseline"]])
   func classes(options: [String]) throws {
-    let pixels = try ImageTests().decode(Data(contentsOf: URL(fileURLWithPath: Self.image("grey8.png"))))
+    let pixels = try DecodedImage(Samples.data("Images", "grey8.png"))
     let exponentials = pixels.bytes.map { exp(Double($0) / 255) }
     let sum = exponentials.reduce(0, +)
     let expected = pixels.bytes.indices.sorted { (pixels.bytes[$1], $0) < (pixels.bytes[$0], $1) }.prefix(7)
@@ -115,16 +134,138 @@ struct InferToolTests {
     }
   }
 
+  /// Broken files of many kinds between whole ones: a line each on standard error and in JSON, all in order.
   @Test func otherImagesAreStillDone() throws {
-    try withBundle(Self.pixelSoftmax()) { _, model in
-      let images = [Self.image("grey8.png"), "missing.png", Self.image("rgb8.png")]
-      let result = try infer.run(["--model", model.path, "--json"] + images)
-      #expect(result.exitCode == 1)
-      #expect(result.error == "cnn-infer: missing.png: cannot be opened: No such file or directory\n")
+    try withBundle(Self.pixelSoftmax()) { folder, model in
+      let whole = try Samples.data("Images", "rgb8.png")
+      var bomb = PNGFile(whole)
+      bomb.chunks[0] = PNGFile.header(width: 900_000, height: 900_000, colourType: .rgb)
+      try whole.prefix(whole.count / 2).write(to: folder.appending(path: "half.png"))
+      try bomb.data.write(to: folder.appending(path: "bomb.png"))
+      try Samples.data("Images", "rgb.jpg").dropLast(9).write(to: folder.appending(path: "cut.jpg"))
+      try Data().write(to: folder.appending(path: "empty.png"))
+      try Data("hello".utf8).write(to: folder.appending(path: "text.png"))
+      let broken = [
+        ("missing.png", "cannot be opened: No such file or directory"), ("half.png", "is a damaged PNG ("),
+        (".", "is a directory; name the files in it"), ("cut.jpg", "is a damaged or unsupported JPEG ("),
+        ("empty.png", "is empty"), ("text.png", "is neither a PNG nor a JPEG; convert it to one of them"),
+        (
+          "bomb.png", "is an image of 900000 x 900000 pixels, more than the 100000000 that are allowed; make it smaller"
+        ),
+      ]
+      let images = broken.flatMap { [Self.image("rgb8.png"), $0.0] } + [Self.image("rgb.jpg")]
+      for options in [["--json"], []] {
+        let result = try infer.run(["--model", model.path, "--top=1"] + options + images, in: folder)
+        #expect(result.exitCode == 1 && !result.crashed)
+        let errors = result.error.split(separator: "\n")
+        try #require(errors.count == broken.count)
+        for (error, (name, message)) in zip(errors, broken) {
+          #expect(error.hasPrefix("cnn-infer: \(name): \(message)"))
+        }
+        if options.isEmpty {
+          #expect(result.output.split(separator: "\n").count == 2 * (broken.count + 1))
+        } else {
+          let lines = try lines(result.output)
+          #expect(lines.map(\.file) == images)
+          for (index, line) in lines.enumerated() {
+            #expect((line.classes != nil) == (index % 2 == 0) && (line.error != nil) == (index % 2 == 1))
+          }
+          for (error, line) in zip(errors, lines.filter { $0.error != nil }) {
+            #expect(error == "cnn-infer: \(line.file): \(line.error!)")
+          }
+        }
+      }
+    }
+  }
+
+  @Test func standardInput() throws {
+    try withBundle(Self.pixelSoftmax()) { folder, model in
+      for name in ["grey8.png", "rgb-progressive.jpg"] {
+        let input = try Samples.data("Images", name)
+        let images = [Self.image("rgb8.png"), "-", Self.image(name)]
+        let result = try infer.run(["--model", model.path, "--json", "--top", "91"] + images, input: input)
+        #expect(result.exitCode == 0 && result.error.isEmpty)
+        let lines = try lines(result.output)
+        #expect(lines.map(\.file) == images)
+        #expect(lines[1].classes == lines[2].classes && lines[1].classes != lines[0].classes)
+        #expect(lines[1].classes?.count == 91)
+      }
+      let broken = try infer.run(["-m", model.path, "-", Self.image("grey8.png")], input: Data("hello".utf8))
+      #expect(broken.exitCode == 1 && broken.output.hasPrefix(Self.image("grey8.png")))
+      #expect(broken.error == "cnn-infer: -: is neither a PNG nor a JPEG; convert it to one of them\n")
+      let empty = try infer.run(["-m", model.path, "-"])
+      #expect(empty.exitCode == 1 && empty.error == "cnn-infer: -: is empty\n")
+      // A file of that name.
+      try FileManager.default.copyItem(atPath: Self.image("grey8.png"), toPath: folder.appending(path: "-").path)
+      #expect(try infer.run(["-m", model.path, "./-"], in: folder).exitCode == 0)
+    }
+    try withBundle(Self.relu()) { _, model in
+      let x = npy((0..<30).map { Float($0) }, shape: [1, 2, 3, 5])
+      let result = try infer.run(["--model", model.path, "--json", "--top=1", "--npy", "-"], input: x)
+      #expect(try lines(result.output).first?.classes?.first?.index == 29)
+    }
+  }
+
+  static let recipes: [(name: String, Recipe)] = [
+    ("stretched grey", Recipe(width: 13, height: 7, channelOrder: .grey, mean: [0], deviation: [1])),
+    (
+      "cropped grey",
+      Recipe(width: 9, height: 5, channelOrder: .grey, resize: .crop(shorter: 11), mean: [0], deviation: [1])
+    ),
+    (
+      "cropped RGB",
+      Recipe(
+        width: 8, height: 8, channelOrder: .rgb, resize: .crop(shorter: 8), mean: [0, 0, 0], deviation: [1, 1, 1])
+    ),
+    (
+      "letterboxed BGR",
+      Recipe(
+        width: 12, height: 12, channelOrder: .bgr, resize: .letterbox(fill: [1, 2, 3]), mean: [0, 0, 0],
+        deviation: [1, 1, 1])
+    ),
+  ]
+
+  /// A turned JPEG and a PNG of its upright pixels give the same scores, whatever the recipe does with them; and so do transparent
+  /// pixels and the same over black.
+  @Test(arguments: recipes)
+  func sameScoresForSamePixels(name: String, recipe: Recipe) throws {
+    try withBundle(Self.pixels(recipe)) { folder, model in
+      var images: [String] = []
+      func add(_ data: Data) throws {
+        images.append("image\(images.count)")
+        try data.write(to: folder.appending(path: images.last!))
+      }
+      for sample in ["restart-420.jpg", "grey-odd.jpg", "ycck.jpg", "one-row.jpg"] {
+        let file = JPEGFile(try Samples.data("JPEG", sample))
+        let plain = try DecodedImage(file.data)
+        for orientation in 1...8 {
+          try add(
+            file.with(JPEGFile.exifMarker, Exif(orientation: orientation, bigEndian: orientation % 2 == 0).bytes).data)
+          try add(PNGFile(plain.turned(orientation)).data)
+        }
+      }
+      for sample in ["rgba16-interlaced.png", "greyalpha8.png", "palette8-alpha.png", "rgb8-transparent.png"] {
+        let data = try Samples.data("Images", sample)
+        let image = try DecodedImage(data)
+        let colours = image.channels - 1
+        try add(data)
+        try add(
+          PNGFile(
+            DecodedImage(width: image.width, height: image.height, channels: colours) { x, y, c in
+              (image[x, y, c] * image[x, y, colours] * 2 + 255) / 510
+            }
+          ).data)
+      }
+      let result = try infer.run(["--model", model.path, "--json", "--top", "1000"] + images, in: folder)
+      #expect(result.exitCode == 0 && result.error.isEmpty)
       let lines = try lines(result.output)
-      #expect(lines.map(\.file) == images)
-      #expect(lines.map { $0.classes != nil } == [true, false, true])
-      #expect(lines[1].error == "cannot be opened: No such file or directory")
+      try #require(lines.count == images.count)
+      for index in stride(from: 0, to: lines.count, by: 2) {
+        #expect(lines[index].classes == lines[index + 1].classes, "\(images[index])")
+        #expect(lines[index].classes?.count == recipe.channels * recipe.width * recipe.height)
+      }
+      // Not all the same for another reason.
+      #expect(Set(lines.map { $0.classes!.map { [Double($0.index), $0.score!] } }).count > 20)
     }
   }
 
@@ -165,7 +306,7 @@ struct InferToolTests {
     (["--json=yes", "a.png"], "--json=yes takes no value"), (["-x", "a.png"], "-x is not an option"),
     (["--save-npy", "y.npy", "a.png"], "--save-npy needs --npy"),
     (["--npy", "x.npy", "a.png"], "a.png is an image beside"),
-    (["--model"], "--model needs a value"),
+    (["--model"], "--model needs a value"), (["-", "a.png", "-"], "- is there twice"),
   ])
   func usage(arguments: [String], message: String) throws {
     let result = try infer.run(arguments)

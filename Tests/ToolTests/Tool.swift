@@ -28,14 +28,19 @@ struct Tool {
   /// - Parameters:
   ///   - directory: the working directory; a temporary folder unless given
   ///   - environment: added to this process's own
-  func run(_ arguments: [String], in directory: URL? = nil, environment: [String: String] = [:]) throws -> Result {
+  ///   - input: what the tool reads from standard input
+  func run(
+    _ arguments: [String], in directory: URL? = nil, environment: [String: String] = [:], input: Data = Data()
+  ) throws -> Result {
     try withTemporaryFolder { scratch in
       let process = Process()
       process.executableURL = Self.folder.appending(path: name)
       process.arguments = arguments
       process.currentDirectoryURL = directory ?? scratch
       process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-      process.standardInput = FileHandle.nullDevice
+      let given = scratch.appending(path: "stdin")
+      try input.write(to: given)
+      process.standardInput = try FileHandle(forReadingFrom: given)
       // Files, not pipes: a tool that prints a lot must not wait for us.
       let output = scratch.appending(path: "stdout")
       let error = scratch.appending(path: "stderr")
