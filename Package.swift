@@ -30,6 +30,12 @@ func tests(_ name: String, _ dependencies: Target.Dependency..., exclude: [Strin
 
 let package = Package(
   name: "cnn",
+  products: [
+    // For programs that run bundles …
+    .library(name: "CNNRT", targets: ["CNNRT", "LinkCNNRT"]),
+    // … and for those that learn as well: it has all of CNNRT.
+    .library(name: "CNNTraining", targets: ["CNNTraining", "LinkCNNRTTrain"]),
+  ],
   dependencies: [
     .package(path: "Sources/Runtime"),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -43,8 +49,13 @@ let package = Package(
     .target(
       name: "CImages", dependencies: ["CSystem"], linkerSettings: [.linkedLibrary("png"), .linkedLibrary("jpeg")]),
     .target(name: "CNNSupport", dependencies: ["CZlib"]),
+    // Which of the two libraries they speak to is decided by what links them, below for the products.
     .target(name: "CNNRT", dependencies: ["CCNNRT"]),
     .target(name: "CNNTraining", dependencies: ["CCNNRT", "CNNRT"]),
+    .target(name: "LinkCNNRT", dependencies: [.product(name: "cnnrt", package: "Runtime")], path: "Sources/Link/CNNRT"),
+    .target(
+      name: "LinkCNNRTTrain", dependencies: [.product(name: "cnnrt-train", package: "Runtime")],
+      path: "Sources/Link/CNNRTTrain"),
     .target(name: "CNNModel", dependencies: ["CCNNRT", "CZlib", "CNNSupport"]),
     .target(name: "CNNData", dependencies: ["CZlib", "CNNSupport"]),
     .target(name: "CNNQuantize", dependencies: ["CNNRT", "CNNModel", "CNNData", "CNNSupport"]),
@@ -61,7 +72,8 @@ let package = Package(
     .testTarget(name: "KernelTests", dependencies: [.product(name: "kernel-check", package: "Runtime")]),
     tests("RuntimeTests"),
     tests("TrainingTests", "CNNTraining", .product(name: "cnnrt-train", package: "Runtime"), exclude: ["Vectors"]),
-    tests("ModelTests", "CNNTraining", .product(name: "cnnrt-train", package: "Runtime")),
+    tests("ModelTests"),
+    tests("SwiftAPITests", "CNNTraining", .product(name: "cnnrt-train", package: "Runtime")),
     tests("DataTests", "CNNData"),
     tests("QuantizeTests", "CNNQuantize", "CNNData"),
     tests("ToolTests", "CImages", "CNNQuantize"),

@@ -1,9 +1,9 @@
 import CCNNRT
 
-/// What went wrong in libcnnrt, where, and what to do about it.
+/// What went wrong in libcnnrt, where, and what to do about it. Every throwing call of this module throws this type.
 public struct CNNRTError: Error, Equatable, CustomStringConvertible, Sendable {
   /// The kind of failure; the raw values are those of `cnnrt_status`.
-  public enum Status: UInt32, Sendable {
+  public enum Status: UInt32, CustomStringConvertible, Sendable {
     /// The call is wrong: mend the program.
     case invalidArgument = 1
     /// The file cannot be opened, read or mapped.
@@ -12,6 +12,7 @@ public struct CNNRTError: Error, Equatable, CustomStringConvertible, Sendable {
     case format = 3
     /// A valid bundle that needs a newer library, or a processor feature that is not there.
     case unsupported = 4
+    /// There is not as much memory as is needed.
     case outOfMemory = 5
     /// The bundle asks for more than a limit in the options allows.
     case limit = 6
@@ -23,8 +24,14 @@ public struct CNNRTError: Error, Equatable, CustomStringConvertible, Sendable {
     case thread = 9
     /// A status that this version of the wrapper does not know.
     case unknown = 0
+
+    /// "out of memory", …
+    public var description: String {
+      self == .unknown ? "unknown status" : String(cString: cnnrt_status_string(cnnrt_status(rawValue: rawValue)))
+    }
   }
 
+  /// The kind of failure.
   public var status: Status
   /// errno, or 0.
   public var systemError: Int32
@@ -35,6 +42,7 @@ public struct CNNRTError: Error, Equatable, CustomStringConvertible, Sendable {
   /// What happened and what to do.
   public var message: String
 
+  /// Where, and what to do: one line for the user.
   public var description: String { place.isEmpty ? message : "\(place): \(message)" }
 
   init(_ status: cnnrt_status, _ error: cnnrt_error) {

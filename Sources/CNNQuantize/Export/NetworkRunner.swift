@@ -46,7 +46,7 @@ public final class NetworkRunner {
       try session.run()
       for (index, buffer) in values.enumerated() {
         var span = buffer.mutableSpan
-        try session.getOutput(into: &span, index: index)
+        try session.getOutput(into: &span, at: index)
       }
       // The last batch may be smaller than the others.
       try body(numbers, values.map { UnsafeBufferPointer(rebasing: $0[..<($0.count / session.batch * numbers.count)]) })

@@ -23,11 +23,13 @@ struct SelfTestWriter {
   private func selfTest(_ graph: Graph, _ images: ExportImages?) throws -> SelfTest {
     let session = try Session(Model(bytes: try BundleWriter(codec: .stored).bytes(of: graph)))
     try setImage(session, graph.recipe!, images)
-    let input = try session.mapInput().plain()
+    let input: TensorData =
+      session.inputs[0].type == .uint8
+      ? .uint8(try session.mapInput(as: UInt8.self).values()) : .float32(try session.mapInput().values())
     try session.run()
     let outputs = try graph.outputs.indices.map { index -> TensorData in
       graph.tensors[graph.outputs[index]]!.type == .uint8
-        ? .uint8(try session.storedOutput(index)) : .float32(try session.output(index))
+        ? .uint8(try session.output(index, as: UInt8.self)) : .float32(try session.output(index))
     }
     return SelfTest(inputs: [input], outputs: outputs, tolerance: Self.tolerance)
   }
@@ -41,24 +43,5 @@ struct SelfTestWriter {
       let pixels = (0..<recipe.width * recipe.height * recipe.channels).map { _ in UInt8(random.below(256)) }
       try session.setImage(pixels.span, width: recipe.width, height: recipe.height, channels: recipe.channels)
     }
-  }
-}
-
-extension Session.Mapped {
-  /// The values of a tensor of images, copied out in the order N, C, H, W.
-  fileprivate func plain() -> TensorData {
-    var bytes: [UInt8] = []
-    let size = type == .uint8 ? 1 : 4
-    for image in 0..<shape[0] {
-      for channel in 0..<shape[1] {
-        for row in 0..<shape[2] {
-          for column in 0..<shape[3] {
-            let offset = image * strides[0] + channel * strides[1] + row * strides[2] + column * strides[3]
-            bytes += UnsafeRawBufferPointer(start: data + offset, count: size)
-          }
-        }
-      }
-    }
-    return TensorData(type: type == .uint8 ? .uint8 : .float32, bytes: bytes)
   }
 }

@@ -1,0 +1,1 @@
+// Nothing but a dependency: product CNNRT links libcnnrt.so.

@@ -1,0 +1,1 @@
+// Nothing but a dependency: product CNNTraining links libcnnrt-train.so, which has all of libcnnrt.so.
