@@ -1,32 +1,17 @@
-// classify.cpp: what is in a picture? A whole C++17 program on libcnnrt, with the handles in smart pointers.
+// classify.cpp: what is in a picture? A whole C++17 program on libcnnrt, by way of cnnrt.hpp.
 //
 //   c++ -std=c++17 classify.cpp $(pkg-config --cflags --libs cnnrt) -o classify
 //   ./classify model.cnn picture.pgm
 //
 // Pictures are binary PGM or PPM (P5, P6), read by the program itself so that it needs no other library.
-#include <cnnrt.h>
+#include <cnnrt.hpp>
 
-#include <array>
 #include <cstdio>
 #include <fstream>
 #include <iostream>
-#include <limits>
-#include <memory>
 #include <stdexcept>
 #include <string>
 #include <vector>
-
-struct CloseModel {
-  void operator()(cnnrt_model *model) const { cnnrt_model_close(model); }
-};
-struct DestroySession {
-  void operator()(cnnrt_session *session) const { cnnrt_session_destroy(session); }
-};
-
-// Throws what the library says if a call failed.
-static void check(cnnrt_status status, const cnnrt_error &error) {
-  if (status != CNNRT_OK) throw std::runtime_error(std::string(error.where) + ": " + error.message);
-}
 
 struct Picture {
   std::uint32_t width = 0, height = 0, channels = 0;
@@ -45,17 +30,6 @@ struct Picture {
     if (!file.read(reinterpret_cast<char *>(pixels.data()), static_cast<std::streamsize>(pixels.size())))
       throw std::runtime_error(std::string(path) + ": ends early");
   }
-
-  cnnrt_image view() const {
-    cnnrt_image image{};
-    image.size = sizeof image;
-    image.pixels = pixels.data();
-    image.width = width;
-    image.height = height;
-    image.channels = channels;
-    image.row_bytes = std::int64_t{width} * channels;
-    return image;
-  }
 };
 
 int main(int argc, char **argv) try {
@@ -64,25 +38,12 @@ int main(int argc, char **argv) try {
     return 2;
   }
   const Picture picture(argv[2]);
-  const cnnrt_image image = picture.view();
-
-  cnnrt_error error = CNNRT_ERROR_INIT;
-  cnnrt_model *opened = nullptr;
-  check(cnnrt_model_open(argv[1], nullptr, &opened, &error), error);
-  const std::unique_ptr<cnnrt_model, CloseModel> model(opened);
-  cnnrt_session *created = nullptr;
-  check(cnnrt_session_create(model.get(), nullptr, &created, &error), error);
-  const std::unique_ptr<cnnrt_session, DestroySession> session(created);
-
-  check(cnnrt_session_set_image(session.get(), &image, &error), error);
-  check(cnnrt_session_run(session.get(), &error), error);
-  std::array<cnnrt_class, 3> best{};
-  check(cnnrt_session_top_k(session.get(), 0, best.size(), best.data(), &error), error);
-  for (const cnnrt_class &result : best) {
-    if (result.index == std::numeric_limits<std::uint32_t>::max()) break; // the network has fewer classes
-    const char *label = cnnrt_model_label(model.get(), result.index);
-    const std::string name = label ? label : "class " + std::to_string(result.index);
-    std::printf("%6.2f %%  %s\n", 100.0 * result.score, name.c_str());
+  cnnrt::Session session = cnnrt::Session::create(cnnrt::Model::open(argv[1])); // keeps the model open
+  session.set_image({picture.pixels.data(), picture.width, picture.height, picture.channels});
+  session.run();
+  for (const cnnrt::Class &best : session.top_k(3)) {
+    const std::string name = best.label.empty() ? "class " + std::to_string(best.index) : std::string(best.label);
+    std::printf("%6.2f %%  %s\n", 100.0 * best.score, name.c_str());
   }
   return 0;
 } catch (const std::exception &problem) {

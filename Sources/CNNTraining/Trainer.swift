@@ -5,6 +5,7 @@ import CNNRT
 /// by name. A trainer belongs to one thread at a time. The same initial parameters, order of images, options and thread
 /// count give the same bits on one instruction set.
 public final class Trainer {
+  /// How a step makes new parameters of the gradients g.
   public enum Optimizer: Equatable, Sendable {
     /// v = momentum · v + g; w −= rate · v
     case sgd(momentum: Float = 0)
@@ -19,11 +20,13 @@ public final class Trainer {
     }
   }
 
+  /// How a trainer learns.
   public struct Options: Sendable {
     /// Images per step at most.
     public var batch: Int
     /// 1: the calling thread alone.
     public var threads: Int
+    /// How a step makes new parameters of the gradients.
     public var optimizer: Optimizer
     /// L2 for SGD and Adam: g += weightDecay · w; decoupled for AdamW. For every parameter, as in PyTorch.
     public var weightDecay: Float
@@ -40,7 +43,7 @@ public final class Trainer {
     /// Of what is random in a step: dropout.
     public var seed: UInt64
 
-    /// - Parameter weightDecay: nil for the optimizer's usual one.
+    /// Adam and the plain loss, unless told otherwise. A weight decay of nil is the optimizer's usual one.
     public init(
       batch: Int, threads: Int = 1, optimizer: Optimizer = .adam(), weightDecay: Float? = nil,
       batchNormMomentum: Float = 0.1, labelSmoothing: Float = 0, classWeights: [Float] = [],
@@ -104,9 +107,11 @@ public final class Trainer {
     public var gradientNorm: Double
   }
 
+  /// A constant of the network that learning changes.
   public struct Parameter: Equatable, Sendable {
     /// Of the constant in the bundle.
     public var name: String
+    /// In ONNX's order: OIHW for convolutions.
     public var shape: [Int]
     /// Elements.
     public var count: Int
@@ -114,6 +119,7 @@ public final class Trainer {
     public var isTrainable: Bool
   }
 
+  /// In the order of their indices.
   public let parameters: [Parameter]
   private let handle: OpaquePointer
   /// Values of one image, and of its outputs.
@@ -161,6 +167,7 @@ public final class Trainer {
   /// - Parameters:
   ///   - images: row-major [labels.count, C, H, W], already normalised.
   ///   - labels: class numbers, `options.batch` of them at most.
+  ///   - learningRate: the size of the step.
   @discardableResult
   public func step(
     images: Span<Float>, labels: Span<Int32>, learningRate: Float
@@ -170,8 +177,10 @@ public final class Trainer {
 
   /// One step with a probability for each class in place of a label, as images have that are mixed of two.
   /// - Parameters:
+  ///   - images: row-major [labels.count, C, H, W], already normalised.
   ///   - targets: row-major [labels.count, classes].
   ///   - labels: what counts as correct.
+  ///   - learningRate: the size of the step.
   @discardableResult
   public func step(
     images: Span<Float>, targets: Span<Float>, labels: Span<Int32>, learningRate: Float
@@ -193,7 +202,10 @@ public final class Trainer {
   }
 
   /// Forward as in inference, with running statistics.
-  /// - Parameter averages: with the averages in place of parameters and statistics; the options must ask for them.
+  /// - Parameters:
+  ///   - images: row-major [labels.count, C, H, W], already normalised.
+  ///   - labels: class numbers, `options.batch` of them at most.
+  ///   - averages: with the averages in place of parameters and statistics; the options must ask for them.
   public func evaluate(
     images: Span<Float>, labels: Span<Int32>, averages: Bool = false
   ) throws(CNNRTError) -> Outcome {

@@ -109,7 +109,7 @@ int main(int argc, char **argv) {
   FAILS(trainer.step(Batch(1, 1).images, std::vector<std::int32_t>{4}, 1), CNNRT_ERROR_INVALID_ARGUMENT, "label");
   FAILS(trainer.values(999), CNNRT_ERROR_INVALID_ARGUMENT, "index");
   FAILS(trainer.parameter(999), CNNRT_ERROR_INVALID_ARGUMENT, "index");
-  FAILS(trainer.load_state(cnnrt::Span<const std::uint8_t>(state.data(), state.size() - 1)), CNNRT_ERROR_INVALID_ARGUMENT, "");
+  FAILS(trainer.load_state(cnnrt::Span<const std::uint8_t>(state.data(), state.size() - 1)), CNNRT_ERROR_FORMAT, "state");
   FAILS(cnnrt::Trainer::create(MUST(cnnrt::Model::open(argv[2])), options), CNNRT_ERROR_UNSUPPORTED, "");
   FAILS(cnnrt::Trainer::create(cnnrt::Model(), options), CNNRT_ERROR_INVALID_ARGUMENT, "");
   const cnnrt::Trainer emptied = std::move(moved);

@@ -12,12 +12,12 @@ struct CPlusPlusTests {
     var testDescription: String { ([compiler, standard] + flags).joined(separator: " ") }
   }
 
+  /// Each compiler with each standard, and each of these with exceptions and without.
+  static let settings = [
+    Setting(compiler: "g++", standard: "c++17"), Setting(compiler: "g++", standard: "c++20", flags: silent),
+    Setting(compiler: "clang++", standard: "c++17", flags: silent), Setting(compiler: "clang++", standard: "c++20"),
+  ].filter { isInstalled($0.compiler) }
   static let silent = ["-fno-exceptions", "-fno-rtti"]
-  static let settings = ["g++", "clang++"].filter(isInstalled).flatMap { compiler in
-    ["c++17", "c++20"].flatMap { standard in
-      [[], silent].map { Setting(compiler: compiler, standard: standard, flags: $0) }
-    }
-  }
 
   @Test func aCompilerIsThere() { #expect(!Self.settings.isEmpty) }
 
@@ -60,8 +60,7 @@ struct CPlusPlusTests {
   /// A classifier with all that a bundle can carry, several inputs and outputs, and a quantized one.
   static func bundles() throws -> [Graph] {
     var classifier = try SessionTests.seed()
-    classifier.metadata["key"] = "value"
-    classifier.metadata["other"] = ""
+    classifier.metadata = ["key": "value", "other": ""]
     let image = (0..<784).map { Float($0 % 13) / 13 }
     let session = try Session(SessionTests.open(classifier))
     try session.setInput(image.span)
