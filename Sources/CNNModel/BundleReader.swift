@@ -323,8 +323,10 @@ private struct GraphDecoder {
   private var names: [String] = []
   /// How each constant lies in WEIGHTS, once a layer that reads it has said so.
   private var orders: [Int: StoredOrder] = [:]
-  /// Constants that hold a weight's sums, by index: the weight's index.
-  private var sums: [Int: Int] = [:]
+  /// Constants that hold a weight's sums, by index: the weight's index and order.
+  private var sums: [Int: (weight: Int, order: WeightOrder)] = [:]
+  /// Constants that are attributes in the graph.
+  private var attributes: Set<Int> = []
 
   init(graph: [UInt8], quantization: [UInt8], weights: [UInt8]) throws(CNNError) {
     self.weights = weights
@@ -357,10 +359,10 @@ private struct GraphDecoder {
     do throws(CNNError) {
       try decodeNames()
       for record in operators { graph.operators.append(try decode(record)) }
-      for index in tensors.indices where sums[index] == nil {
+      for index in tensors.indices where sums[index] == nil && !attributes.contains(index) {
         do { graph.tensors[names[index]] = try decode(index) } catch { throw error.inside("tensor \(names[index])") }
       }
-      for (index, weight) in sums { try checkSums(index, of: weight, graph) }
+      for (index, found) in sums { try checkSums(index, of: found.weight, found.order, graph) }
       for index in inputs { graph.inputs.append(try name(index)) }
       for index in outputs { graph.outputs.append(try name(index)) }
     } catch { throw error.inside("section GRAPH") }
@@ -390,10 +392,11 @@ private struct GraphDecoder {
       var indices = Array(operands[Int(record.first_operand)..<Int(record.first_operand) + count])
       let written = indices.suffix(Int(record.output_count))
       indices.removeLast(written.count)
-      guard let activation = Activation(rawValue: record.activation) else {
-        throw CNNError("the activation \(record.activation) is unknown", advice: "use a newer version of the tools")
-      }
-      var layer = Operator(name, try OperatorKind(record), inputs: [], outputs: [], activation: activation)
+      let constants = try takeConstants(&indices, of: record)
+      var layer = Operator(name, .relu, inputs: [], outputs: [], activation: try Activation(record))
+      let output = written.first.map(Int.init) ?? tensors.count
+      layer.kind = try OperatorKind(
+        record, constants: constants, outputShape: output < tensors.count ? try shape(of: output) : [])
       for index in written { layer.outputs.append(try self.name(index)) }
       try takeSums(&indices, of: layer)
       for (position, index) in indices.enumerated() {
@@ -406,31 +409,59 @@ private struct GraphDecoder {
     } catch { throw error.inside("layer \(name)") }
   }
 
-  /// Removes the fourth operand of an int8 Conv or Gemm: the graph has no use for it.
+  /// Removes the int32 operands of Slice and Pad, which are attributes in the graph.
+  private mutating func takeConstants(
+    _ indices: inout [UInt32], of record: cnnb_operator
+  ) throws(CNNError) -> [[Int]] {
+    let count = OperatorKind.constantOperandCount(of: record)
+    guard count > 0 else { return [] }
+    guard indices.count == 1 + count else { throw CNNError("needs \(1 + count) inputs, not \(indices.count)") }
+    var constants: [[Int]] = []
+    for index in indices.suffix(count) {
+      _ = try name(index)
+      let index = Int(index)
+      guard orders[index] == nil, sums[index] == nil else { throw CNNError("\(names[index]) is another layer's") }
+      let tensor = try decode(index)
+      guard let values = tensor.data?.int32s, tensor.shape.count == 1, tensor.quantization == nil else {
+        throw CNNError("\(names[index]) is no list of int32 numbers")
+      }
+      attributes.insert(index)
+      constants.append(values.map(Int.init))
+    }
+    indices.removeLast(count)
+    return constants
+  }
+
+  /// Removes the fourth operand of an int8 layer with weights: the graph has no use for it.
   private mutating func takeSums(_ indices: inout [UInt32], of layer: Operator) throws(CNNError) {
-    guard layer.kind.isMultiplication, indices.count >= 2, indices[1] < tensors.count,
+    guard layer.kind.hasWeight, indices.count >= 2, indices[1] < tensors.count,
       tensors[Int(indices[1])].type == ElementType.int8.rawValue
     else { return }
     guard indices.count == 4, indices[3] < tensors.count else {
       throw CNNError("an int8 layer needs its weights' sums")
     }
     let index = Int(indices.removeLast())
-    guard sums[index] == nil || sums[index] == Int(indices[1]) else { throw CNNError("two weights share one sum") }
-    sums[index] = Int(indices[1])
-    orders[index] = .channels
+    let weight = Int(indices[1])
+    let order = try WeightOrder(of: layer.kind, weightShape: try shape(of: weight))
+    guard sums[index] == nil || sums[index]! == (weight, order), orders[index] == nil || sums[index] != nil else {
+      throw CNNError("its weights' sums belong to another layer")
+    }
+    guard try shape(of: index) == [order.phaseCount * order.outputChannels] else {
+      throw CNNError("\(names[index]) is not one sum per output channel")
+    }
+    sums[index] = (weight, order)
+    orders[index] = .channels(parts: order.phaseCount)
   }
 
   private mutating func setOrder(of index: Int, _ layer: Operator, input: Int) throws(CNNError) {
     guard tensors[index].flags & CNNB_TENSOR_CONSTANT != 0 else { return }
-    let shape = try shape(of: index)
-    guard !layer.kind.isMultiplication || input != 1 || shape.count == 2 || shape.count == 4 else {
-      throw CNNError("its weight \(names[index]) has the shape \(text(shape))")
-    }
-    let order = StoredOrder(of: layer, input: input, shape: shape)
+    let order = try StoredOrder(of: layer, input: input, shape: try shape(of: index))
     guard orders[index] == nil || orders[index] == order else {
       throw CNNError("reads \(names[index]) in another order than an earlier layer")
     }
-    guard sums[index] == nil else { throw CNNError("reads \(names[index]), which holds a weight's sums") }
+    guard sums[index] == nil, !attributes.contains(index) else {
+      throw CNNError("reads \(names[index]), which is another layer's attribute or sums")
+    }
     orders[index] = order
   }
 
@@ -467,13 +498,17 @@ private struct GraphDecoder {
     guard record.layout == order.code else {
       throw CNNError("has the layout \(record.layout) where \(order.code) is needed")
     }
-    if case .conv = order {
+    if case .weight = order {
       guard type == .float32 || type == .int8 else { throw CNNError("is a weight of \(type)") }
     }
-    if order == .channels, shape.count != 1 || type != .float32 && type != .int32 {
+    if case .channels = order, shape.count != 1 || type != .float32 && type != .int32 {
       throw CNNError("has values per channel of \(type), shape \(text(shape))")
     }
     let count = elementCount(shape)!
+    // Before anything is computed that a huge shape would make long.
+    guard count * type.size <= weights.count else {
+      throw CNNError("needs \(count * type.size) bytes and more, which do not lie in WEIGHTS where it says")
+    }
     let bytes = order.storedCount(count, type: type) * type.size
     guard record.data_bytes == bytes, record.data_offset % UInt64(bundleAlignment) == 0,
       record.data_offset <= weights.count, record.data_bytes <= UInt64(weights.count) - record.data_offset
@@ -497,19 +532,9 @@ private struct GraphDecoder {
     return quantization
   }
 
-  private func checkSums(_ index: Int, of weight: Int, _ graph: Graph) throws(CNNError) {
-    guard let tensor = graph.tensors[names[weight]], let values = tensor.data?.int8s,
-      try decode(index).data == .int32(weightSums(values, outputChannels: tensor.shape[0]))
+  private func checkSums(_ index: Int, of weight: Int, _ order: WeightOrder, _ graph: Graph) throws(CNNError) {
+    guard let values = graph.tensors[names[weight]]?.data?.int8s,
+      try decode(index).data == .int32(order.sums(values))
     else { throw CNNError("is not the sum of the weights \(names[weight])", at: "tensor \(names[index])") }
-  }
-}
-
-extension OperatorKind {
-  /// Conv and Gemm: what has a weight.
-  var isMultiplication: Bool {
-    switch self {
-    case .conv, .gemm: true
-    default: false
-    }
   }
 }

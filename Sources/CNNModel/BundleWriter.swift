@@ -24,7 +24,7 @@ public struct BundleWriter {
   public func bytes(of graph: Graph) throws(CNNError) -> [UInt8] {
     try graph.validate()
     var encoder = GraphEncoder(graph)
-    encoder.encode()
+    try encoder.encode()
     var contents: [(SectionKind, [UInt8])] = [
       (.graph, encoder.graphSection), (.quantization, encoder.quantizationSection),
     ]
@@ -107,7 +107,12 @@ private struct GraphEncoder {
   private struct Stored: Hashable {
     var name: String
     var order: StoredOrder
+    /// Not the weight of this order, but its sums.
     var isSums = false
+
+    var bytesOrder: StoredOrder {
+      if isSums, case .weight(let order) = order { .channels(parts: order.phaseCount) } else { order }
+    }
   }
 
   init(_ graph: Graph) {
@@ -115,9 +120,9 @@ private struct GraphEncoder {
     names = Set(graph.usedTensors)
   }
 
-  mutating func encode() {
+  mutating func encode() throws(CNNError) {
     for name in graph.inputs { _ = index(of: name) }
-    for layer in graph.operators { encode(layer) }
+    for layer in graph.operators { try encode(layer) }
   }
 
   var graphSection: [UInt8] {
@@ -141,24 +146,33 @@ private struct GraphEncoder {
     return byteArray(header) + quantizations + scales.flatMap(byteArray)
   }
 
-  private mutating func encode(_ layer: Operator) {
-    var inputs = layer.inputs.enumerated().map { position, name in
-      if name.isEmpty { return CNNB_NONE }
+  private mutating func encode(_ layer: Operator) throws(CNNError) {
+    var inputs: [UInt32] = []
+    for (position, name) in layer.inputs.enumerated() {
+      guard !name.isEmpty else {
+        inputs.append(CNNB_NONE)
+        continue
+      }
       let tensor = graph.tensors[name]!
-      return index(
-        of: name, order: tensor.isConstant ? StoredOrder(of: layer, input: position, shape: tensor.shape) : .plain)
+      let order = tensor.isConstant ? try StoredOrder(of: layer, input: position, shape: tensor.shape) : .plain
+      inputs.append(index(of: name, order: order))
     }
     if graph.weight(of: layer)?.type == .int8 {
       if inputs.count == 2 { inputs.append(CNNB_NONE) }
-      inputs.append(indexOfSums(weight: layer.inputs[1]))
+      inputs.append(try indexOfSums(of: layer))
+    }
+    for (part, values) in layer.kind.constantOperands {
+      let name = freeName("\(layer.name).\(part)")
+      let constant = Tensor(.int32(values.map(Int32.init)), shape: [values.count])
+      inputs.append(append(constant, as: Stored(name: name, order: .plain), name: name))
     }
     var record = cnnb_operator()
     layer.kind.encode(into: &record)
+    layer.activation.encode(into: &record)
     record.name = strings.offset(of: layer.name)
     record.first_operand = UInt32(operands.count)
     record.input_count = UInt16(inputs.count)
     record.output_count = UInt16(layer.outputs.count)
-    record.activation = layer.activation.rawValue
     operands += inputs
     for name in layer.outputs { operands.append(index(of: name)) }
     operators += byteArray(record)
@@ -172,11 +186,14 @@ private struct GraphEncoder {
   }
 
   /// The int8 weights' sums per output channel, a constant of the bundle that the graph does not have.
-  private mutating func indexOfSums(weight name: String) -> UInt32 {
-    let stored = Stored(name: name, order: .channels, isSums: true)
-    if let index = indices[stored] { return index }
+  private mutating func indexOfSums(of layer: Operator) throws(CNNError) -> UInt32 {
+    let name = layer.inputs[1]
     let weight = graph.tensors[name]!
-    let sums = weightSums(weight.data!.int8s!, outputChannels: weight.shape[0])
+    let order = try WeightOrder(of: layer.kind, weightShape: weight.shape)
+    // A weight that is read in another order may have other sums.
+    let stored = Stored(name: name, order: .weight(order), isSums: true)
+    if let index = indices[stored] { return index }
+    let sums = order.sums(weight.data!.int8s!)
     return append(Tensor(.int32(sums), shape: [sums.count]), as: stored, name: freeName(name + ".sums"))
   }
 
@@ -184,7 +201,8 @@ private struct GraphEncoder {
     var record = cnnb_tensor()
     record.name = strings.offset(of: name)
     record.type = tensor.type.rawValue
-    record.layout = stored.order.code
+    let order = stored.bytesOrder
+    record.layout = order.code
     record.rank = UInt32(tensor.shape.count)
     withUnsafeMutableBytes(of: &record.dims) { bytes in
       let dims = bytes.bindMemory(to: UInt32.self)
@@ -192,7 +210,7 @@ private struct GraphEncoder {
     }
     record.quantization = tensor.quantization.map { append($0) } ?? CNNB_NONE
     if let data = tensor.data {
-      let bytes = stored.order.pack(data).bytes
+      let bytes = order.pack(data).bytes
       pad(&weights)
       record.flags = CNNB_TENSOR_CONSTANT
       record.data_offset = UInt64(weights.count)

@@ -137,28 +137,28 @@ extension Graph {
     return (2...).lazy.map { "\(base)_\($0)" }.first(where: isFree)!
   }
 
-  /// Whether any layer has int8 weights.
-  public var isQuantized: Bool { operators.contains { weight(of: $0)?.type == .int8 } }
+  /// Whether any layer has int8 weights or uint8 activations.
+  public var isQuantized: Bool {
+    operators.contains { weight(of: $0)?.type == .int8 || tensors[$0.output]?.type == .uint8 }
+  }
 
   /// Whether a quantized network also computes in float, so that its bits depend on the instruction set. What only
   /// moves or selects values does not count, nor does Softmax, which has one result everywhere.
   public var isMixed: Bool {
     isQuantized
       && operators.contains { layer in
+        let readsFloats = layer.inputs.contains { tensors[$0].map { !$0.isConstant && $0.type == .float32 } ?? false }
         switch layer.kind {
-        case .conv, .gemm, .batchNormalization, .averagePool, .globalAveragePool, .add:
-          layer.input(0).flatMap { tensors[$0] }?.type == .float32
-        case .relu, .maxPool, .globalMaxPool, .flatten, .softmax: false
+        case .softmax, .concat: return false
+        case .resize(let resize): return readsFloats && resize.mode == .linear
+        default: return readsFloats && !layer.kind.keepsValues
         }
       }
   }
 
-  /// The weight of a Conv or Gemm; nil for other operators.
+  /// The weight of a Conv, ConvTranspose or Gemm; nil for other operators.
   public func weight(of layer: Operator) -> Tensor? {
-    switch layer.kind {
-    case .conv, .gemm: layer.input(1).flatMap { tensors[$0] }
-    default: nil
-    }
+    layer.kind.hasWeight ? layer.input(1).flatMap { tensors[$0] } : nil
   }
 }
 

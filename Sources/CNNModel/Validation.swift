@@ -64,28 +64,42 @@ extension Graph {
   // MARK: Layers
 
   private func checkCount(of layer: Operator) throws(CNNError) {
-    let allowed =
-      switch layer.kind {
-      case .conv, .gemm: 2...3
-      case .batchNormalization: 5...5
-      case .add: 2...2
-      default: 1...1
-      }
-    guard allowed.contains(layer.inputs.count), layer.outputs.count == 1 else {
-      throw CNNError("\(layer.kind.name) with \(layer.inputs.count) inputs and \(layer.outputs.count) outputs")
+    let kind = layer.kind
+    guard kind.inputCounts.contains(layer.inputs.count), layer.outputs.count == 1 else {
+      throw CNNError("\(kind.name) with \(layer.inputs.count) inputs and \(layer.outputs.count) outputs")
     }
-    // Only a bias may be absent.
-    guard !layer.inputs.prefix(2).contains(""), allowed == 2...3 || !layer.inputs.contains("") else {
-      throw CNNError("\(layer.kind.name) lacks an input")
+    for (index, name) in layer.inputs.enumerated() where name.isEmpty && !kind.isOptional(input: index) {
+      throw CNNError("\(kind.name) lacks its input \(index)")
     }
-    guard layer.activation == .none || layer.kind.canFuseActivation else {
-      throw CNNError("\(layer.kind.name) cannot have an activation fused")
+    guard layer.activation == .none || kind.canFuseActivation else {
+      throw CNNError("\(kind.name) cannot have an activation fused")
     }
+    try checkAttributes(of: layer)
+  }
+
+  private func checkAttributes(of layer: Operator) throws(CNNError) {
+    func finite(_ name: String, _ values: Float...) throws(CNNError) {
+      for value in values where !value.isFinite { throw CNNError("\(layer.kind.name)'s \(name) is \(value)") }
+    }
+    func bounds(_ min: Float, _ max: Float) throws(CNNError) {
+      guard min <= max else { throw CNNError("clips to \(min) … \(max)") }
+    }
+    if case .clip(let min, let max) = layer.activation { try bounds(min, max) }
     switch layer.kind {
-    case .conv(_, let group) where group != 1:
-      throw CNNError("grouped convolution (group \(group)) is not in bundle version 1.0")
-    case .batchNormalization(let epsilon):
+    case .batchNormalization(let epsilon), .layerNormalization(_, let epsilon), .groupNormalization(_, let epsilon),
+      .instanceNormalization(let epsilon):
       guard epsilon.isFinite, epsilon >= 0 else { throw CNNError("epsilon is \(epsilon)", advice: "use 1e-5") }
+    case .lrn(let size, let alpha, let beta, let bias):
+      guard (1...65_536).contains(size) else { throw CNNError("LRN's size is \(size)") }
+      try finite("attribute", alpha, beta, bias)
+    case .clip(let min, let max): try bounds(min, max)
+    case .unary(.leakyRelu(let alpha)), .unary(.elu(let alpha)), .unary(.swish(let alpha)):
+      try finite("alpha", alpha)
+    case .unary(.hardSigmoid(let alpha, let beta)): try finite("attribute", alpha, beta)
+    case .dropout(let ratio):
+      guard (0..<1).contains(ratio) else { throw CNNError("Dropout's ratio is \(ratio)", advice: "0 to below 1") }
+    case .pad(let padding):
+      if case .constant(let value) = padding.mode { try finite("value", value) }
     default: break
     }
   }
@@ -96,39 +110,106 @@ extension Graph {
     guard declared == shape else {
       throw CNNError("its output is \(text(declared)) but its inputs give \(text(shape))")
     }
-  }
-
-  private func checkTypes(of layer: Operator) throws(CNNError) {
-    let x = tensors[layer.inputs[0]]!
-    let y = tensors[layer.output]!
-    func refuse(_ why: String) -> CNNError { CNNError("\(layer.kind.name) \(why)") }
-    guard x.type == .float32 || x.type == .uint8 else { throw refuse("cannot read \(x.type)") }
     switch layer.kind {
-    case .conv, .gemm:
-      try checkMultiplication(x, weight: tensors[layer.inputs[1]]!, bias: layer.input(2).map { tensors[$0]! }, y)
-    case .batchNormalization:
-      guard x.type == .float32, y.type == .float32 else { throw refuse("is for float32 only") }
-      for name in layer.inputs.dropFirst() where tensors[name]!.data?.floats == nil {
-        throw refuse("needs \(name) to be a float32 constant")
+    case .binary, .matMul:
+      // The first axis of every activation is the batch, so they must be aligned.
+      for name in layer.inputs where !tensors[name]!.isConstant && tensors[name]!.shape.count != shape.count {
+        throw CNNError("\(layer.kind.name) broadcasts \(name), \(text(tensors[name]!.shape)), along the batch")
       }
-    case .relu, .maxPool, .globalMaxPool, .flatten:
-      guard x.type == y.type, x.quantization == y.quantization else {
-        throw refuse("must keep its input's type and quantization")
-      }
-    case .averagePool, .globalAveragePool:
-      guard x.type == y.type else { throw refuse("must keep its input's type") }
-      try checkRescaling(x, y)
-    case .add:
-      let b = tensors[layer.inputs[1]]!
-      guard x.type == y.type, b.type == y.type else { throw refuse("needs tensors of one type") }
-      try checkRescaling(x, y)
-      try checkRescaling(b, y)
-    case .softmax:
-      guard y.type == .float32 else { throw refuse("gives float32, not \(y.type)") }
+    default: break
     }
   }
 
-  private func checkMultiplication(_ x: Tensor, weight: Tensor, bias: Tensor?, _ y: Tensor) throws(CNNError) {
+  // MARK: Types
+
+  private func checkTypes(of layer: Operator) throws(CNNError) {
+    let name = layer.kind.name
+    let y = tensors[layer.output]!
+    // The operand that decides: the first that is no constant.
+    guard let x = layer.inputs.compactMap({ tensors[$0] }).first(where: { !$0.isConstant }) else {
+      throw CNNError("\(name) reads constants only")
+    }
+    guard x.type == .float32 || x.type == .uint8 else { throw CNNError("\(name) cannot read \(x.type)") }
+    let readsPair = layer.kind.isPair
+    guard readsPair || !tensors[layer.inputs[0]]!.isConstant else {
+      throw CNNError("\(name)'s first input is a constant")
+    }
+    switch layer.kind {
+    case .conv, .convTranspose, .gemm: return try checkMultiplication(layer, x, y)
+    case .softmax:
+      guard y.type == .float32 || y.type == x.type else { throw CNNError("\(name) cannot give \(y.type)") }
+      return
+    default: break
+    }
+    guard x.type == y.type else { throw CNNError("\(name) must keep its input's type") }
+    if layer.kind.keepsValues, x.quantization != y.quantization {
+      throw CNNError("\(name) must keep its input's quantization")
+    }
+    switch layer.kind {
+    case .batchNormalization:
+      guard x.type == .float32 else { throw CNNError("\(name) is for float32 only") }
+      try checkFloats(layer)
+    case .layerNormalization, .groupNormalization, .instanceNormalization, .pRelu:
+      try checkFloats(layer)
+      try checkFactor(x, y)
+    case .unary:
+      let table = layer.input(1).map { tensors[$0]! }
+      guard (x.type == .uint8) == (table != nil), table == nil || table!.isTable else {
+        throw CNNError("\(name) needs a table of 256 uint8 constants where it reads uint8, and only there")
+      }
+    case .averagePool, .globalAveragePool, .lrn: try checkFactor(x, y)
+    case .reduce(let reduction, let axes, _):
+      guard reduction == .mean || reduction == .sum else { break }
+      let count = axes.reduce(1) { $0 * x.shape[$1] }
+      try checkFactor(x, y, divisor: reduction == .mean ? Float(count) : 1)
+    case .binary, .matMul: try checkPair(layer, y)
+    case .concat:
+      for name in layer.inputs {
+        let part = tensors[name]!
+        guard part.type == y.type, !part.isConstant else { throw CNNError("Concat needs activations of one type") }
+        try checkFactor(part, y)
+      }
+    default: break
+    }
+  }
+
+  /// Constants behind x are float32.
+  private func checkFloats(_ layer: Operator) throws(CNNError) {
+    for name in layer.inputs.dropFirst() where !name.isEmpty && tensors[name]!.data?.floats == nil {
+      throw CNNError("\(layer.kind.name) needs \(name) to be a float32 constant")
+    }
+  }
+
+  /// The operands of Add, Sub, Mul, Div, MatMul: at most one is a constant.
+  private func checkPair(_ layer: Operator, _ y: Tensor) throws(CNNError) {
+    let (a, b) = (tensors[layer.inputs[0]]!, tensors[layer.inputs[1]]!)
+    guard a.type == y.type, b.type == y.type else { throw CNNError("\(layer.kind.name) needs tensors of one type") }
+    if layer.kind == .matMul {
+      // The rows of [N,K] are images, which a constant [K,P] multiplies one by one; otherwise matrices need axes of
+      // their own behind the batch.
+      guard !a.isConstant, b.isConstant || b.shape.count > 2, a.shape.count > 2 || b.shape.count == 2 else {
+        throw CNNError("MatMul of \(text(a.shape)) and \(text(b.shape)) does not leave the images of a batch apart")
+      }
+    }
+    for constant in [a, b] where constant.isConstant && constant.type == .uint8 && constant.quantization == nil {
+      throw CNNError("\(layer.kind.name) reads a uint8 constant without quantization")
+    }
+    guard let sa = a.quantization?.scales[0], let sb = b.quantization?.scales[0], let sy = y.quantization?.scales[0]
+    else { return }
+    let factors: [Float] =
+      switch layer.kind {
+      case .binary(.add), .binary(.sub): [sa / sy, sb / sy]
+      case .binary(.div): [sa / sy]
+      default: [(sa * sb) / sy]
+      }
+    for factor in factors where !isScale(factor) {
+      throw CNNError("the scales of its inputs and output give the factor \(factor)")
+    }
+  }
+
+  private func checkMultiplication(_ layer: Operator, _ x: Tensor, _ y: Tensor) throws(CNNError) {
+    let weight = tensors[layer.inputs[1]]!
+    let bias = layer.input(2).map { tensors[$0]! }
     guard let weights = weight.data else { throw CNNError("its weight is not a constant") }
     if x.type == .float32 {
       guard weights.floats != nil, bias == nil || bias?.data?.floats != nil, y.type == .float32 else {
@@ -139,10 +220,11 @@ extension Graph {
     guard let values = weights.int8s, bias == nil || bias?.data?.int32s != nil,
       y.type == .uint8 || y.type == .float32
     else { throw CNNError("uint8 layers need int8 weights, an int32 bias, and a uint8 or float32 output") }
-    guard let scales = weight.quantization, scales.axis == 0, scales.scales.count == weight.shape[0] else {
+    let order = try WeightOrder(of: layer.kind, weightShape: weight.shape)
+    guard let scales = weight.quantization, scales.axis == 0, scales.scales.count == order.outputChannels else {
       throw CNNError("int8 weights need one scale per output channel")
     }
-    try checkSums(values, outputChannels: weight.shape[0], bias: bias?.data?.int32s)
+    try checkSums(values, order, bias: bias?.data?.int32s)
     for scale in scales.scales {
       let multiplier = x.quantization!.scales[0] * scale / (y.quantization?.scales[0] ?? 1)
       guard isScale(multiplier) else {
@@ -152,20 +234,20 @@ extension Graph {
   }
 
   /// The factor from one quantization to another.
-  private func checkRescaling(_ x: Tensor, _ y: Tensor) throws(CNNError) {
+  private func checkFactor(_ x: Tensor, _ y: Tensor, divisor: Float = 1) throws(CNNError) {
     guard let from = x.quantization, let to = y.quantization else { return }
-    let factor = from.scales[0] / to.scales[0]
+    let factor = from.scales[0] / to.scales[0] / divisor
     guard isScale(factor) else { throw CNNError("the scales of its input and output give the factor \(factor)") }
   }
 
   /// Σ|w|·255 + |bias| must fit the int32 that the kernels add in.
-  private func checkSums(_ weights: [Int8], outputChannels: Int, bias: [Int32]?) throws(CNNError) {
-    let size = weights.count / outputChannels
-    for channel in 0..<outputChannels {
-      let sum = weights[channel * size..<(channel + 1) * size].reduce(0) { $0 + Int($1.magnitude) }
-      guard sum * 255 + Int((bias?[channel] ?? 0).magnitude) < 1 << 31 else {
-        throw CNNError("the sum of channel \(channel) may overflow 32 bits", advice: "keep this layer in float")
-      }
+  private func checkSums(_ weights: [Int8], _ order: WeightOrder, bias: [Int32]?) throws(CNNError) {
+    var sums = (bias ?? .init(repeating: 0, count: order.outputChannels)).map { Int($0.magnitude) }
+    order.forEachOutputChannel(ofWeights: weights.count) { index, channel in
+      sums[channel] += 255 * Int(weights[index].magnitude)
+    }
+    for (channel, sum) in sums.enumerated() where sum >= 1 << 31 {
+      throw CNNError("the sum of channel \(channel) may overflow 32 bits", advice: "keep this layer in float")
     }
   }
 
@@ -229,10 +311,9 @@ extension Tensor {
     guard quantization.scales.allSatisfy(isScale) else {
       throw CNNError("has a scale that is not positive, finite and normal")
     }
-    let axisSize = shape.indices.contains(quantization.axis) ? shape[quantization.axis] : 0
-    guard quantization.scales.count == 1 || isConstant && quantization.scales.count == axisSize else {
-      throw CNNError(
-        "has \(quantization.scales.count) scales for its shape \(text(shape)) along axis \(quantization.axis)")
+    // One for each output channel of a weight, which the layer checks.
+    guard quantization.scales.count == 1 || type == .int8 else {
+      throw CNNError("has \(quantization.scales.count) scales; uint8 needs one")
     }
   }
 }
@@ -255,6 +336,11 @@ extension Recipe {
     case .letterbox(let fill): try check(fill.count == channels, "needs a fill per channel")
     }
   }
+}
+
+extension Tensor {
+  /// The results of a function for each stored value.
+  fileprivate var isTable: Bool { type == .uint8 && isConstant && shape == [256] && quantization == nil }
 }
 
 func isScale(_ scale: Float) -> Bool { scale.isNormal && scale > 0 }

@@ -58,37 +58,13 @@ extension Inspection {
   private func layer(_ layer: Operator, _ graph: Graph) -> JSON {
     object([
       ("name", .string(layer.name)), ("op", .string(layer.kind.name)),
-      ("activation", layer.activation == .relu ? "Relu" : .null),
-      ("attributes", layer.kind.attributes),
+      ("activation", layer.activation.name.map(JSON.string) ?? .null),
+      ("attributes", object(layer.kind.attributes + layer.activation.attributes)),
       ("inputs", .array(graph.activations(of: layer).map(JSON.string))),
       ("output", activation(layer.output, graph)),
       ("parameters", .array(graph.constants(of: layer).map(parameter))),
       ("multiply_adds", .integer(graph.multiplyAdds(of: layer))),
     ])
-  }
-}
-
-extension OperatorKind {
-  /// ONNX's names and order.
-  fileprivate var attributes: JSON {
-    switch self {
-    case .conv(let window, let group): object(window.attributes + [("group", .integer(group))])
-    case .maxPool(let window, let ceilMode): object(window.attributes + [("ceil_mode", .bool(ceilMode))])
-    case .averagePool(let window, let countIncludePad, let ceilMode):
-      object(
-        window.attributes + [("ceil_mode", .bool(ceilMode)), ("count_include_pad", .bool(countIncludePad))])
-    case .batchNormalization(let epsilon): ["epsilon": .number(Double(epsilon))]
-    case .gemm, .relu, .globalAveragePool, .globalMaxPool, .add, .flatten, .softmax: [:]
-    }
-  }
-}
-
-extension Window {
-  fileprivate var attributes: [(String, JSON)] {
-    [
-      ("kernel_shape", sizes([kernelHeight, kernelWidth])), ("strides", sizes([strideY, strideX])),
-      ("pads", sizes([padTop, padLeft, padBottom, padRight])), ("dilations", sizes([dilationY, dilationX])),
-    ]
   }
 }
 
@@ -116,6 +92,6 @@ extension SelfTest {
   }
 }
 
-private func object(_ pairs: [(String, JSON)]) -> JSON { .object(pairs.map { (key: $0.0, value: $0.1) }) }
-private func sizes(_ values: [Int]) -> JSON { .array(values.map(JSON.integer)) }
-private func numbers(_ values: [Float]) -> JSON { .array(values.map { .number(Double($0)) }) }
+func object(_ pairs: [(String, JSON)]) -> JSON { .object(pairs.map { (key: $0.0, value: $0.1) }) }
+func sizes(_ values: [Int]) -> JSON { .array(values.map(JSON.integer)) }
+func numbers(_ values: [Float]) -> JSON { .array(values.map { .number(Double($0)) }) }

@@ -54,9 +54,9 @@ extension Inspection {
     }
     for input in graph.inputs { row([input, "input", "", ""], input, 0, 0) }
     for layer in graph.operators {
-      let op = layer.kind.name + (layer.activation == .relu ? " + Relu" : "")
+      let op = layer.kind.name + (layer.activation.name.map { " + \($0)" } ?? "")
       row(
-        [layer.name, op, layer.kind.attributeText, graph.activations(of: layer).joined(separator: " ")], layer.output,
+        [layer.name, op, layer.attributeText, graph.activations(of: layer).joined(separator: " ")], layer.output,
         graph.constants(of: layer).reduce(0) { $0 + $1.tensor.count }, graph.multiplyAdds(of: layer))
     }
     return table.text
@@ -74,34 +74,6 @@ extension Inspection {
     func bytes(_ data: [TensorData]) -> Int { data.reduce(0) { $0 + $1.bytes.count } }
     let rule = graph.isQuantized && !graph.isMixed ? "equal to the bit" : "tolerance \(selfTest.tolerance)"
     return "self-test: \(bytes(selfTest.inputs)) bytes in, \(bytes(selfTest.outputs)) bytes out, \(rule)"
-  }
-}
-
-extension OperatorKind {
-  /// What differs from the usual: "3×3 stride 2 pad 1".
-  fileprivate var attributeText: String {
-    switch self {
-    case .conv(let window, let group): window.text + (group == 1 ? "" : " group \(group)")
-    case .maxPool(let window, let ceilMode): window.text + (ceilMode ? " ceil" : "")
-    case .averagePool(let window, let countIncludePad, let ceilMode):
-      window.text + (ceilMode ? " ceil" : "") + (countIncludePad ? " counts padding" : "")
-    case .batchNormalization(let epsilon): "epsilon \(epsilon)"
-    case .gemm, .relu, .globalAveragePool, .globalMaxPool, .add, .flatten, .softmax: ""
-    }
-  }
-}
-
-extension Window {
-  fileprivate var text: String {
-    func pair(_ y: Int, _ x: Int) -> String { y == x ? "\(y)" : "\(y)×\(x)" }
-    let pads = [padTop, padLeft, padBottom, padRight]
-    var words = ["\(kernelHeight)×\(kernelWidth)"]
-    if (strideY, strideX) != (1, 1) { words.append("stride \(pair(strideY, strideX))") }
-    if pads.contains(where: { $0 != 0 }) {
-      words.append("pad " + (Set(pads).count == 1 ? "\(padTop)" : pads.map(String.init).joined(separator: ",")))
-    }
-    if (dilationY, dilationX) != (1, 1) { words.append("dilation \(pair(dilationY, dilationX))") }
-    return words.joined(separator: " ")
   }
 }
 

@@ -15,6 +15,18 @@ struct BundleTests {
     }
   }
 
+  @Test(arguments: RandomToolbox.operators) func everyOperatorSurvivesTheRoundTrip(first: String) throws {
+    var graphs = RandomGraphs(seed: 17)
+    for round in 0..<24 {
+      let graph = try RandomToolbox.chain(first, quantized: round % 2 == 0, length: round % 4, using: &graphs)
+      try graph.validate()
+      let bytes = try BundleWriter(codec: .stored).bytes(of: graph)
+      let read = try BundleReader(bytes).graph()
+      #expect(read == graph)
+      #expect(try BundleWriter(codec: .stored).bytes(of: read) == bytes)
+    }
+  }
+
   /// The file by the header's structs alone, without the reader: what the runtime relies on.
   @Test func fileFollowsTheHeader() throws {
     var graphs = RandomGraphs(seed: 3)

@@ -81,10 +81,16 @@ struct CorruptBundleTests {
     ("layer conv: its operands are out of range", { $0.editOperator(0) { $0.first_operand = .max } }),
     ("layer conv: its operands are out of range", { $0.editOperator(0) { $0.input_count = 500 } }),
     ("layer flatten: Flatten has attributes", { $0.editOperator(1) { $0.integers.0 = 1 } }),
-    ("layer conv: the window has a size out of range", { $0.editOperator(0) { $0.window.stride_x = 0 } }),
+    ("layer conv: a weight of shape [2, 3, 2, 2] does not fit", { $0.editOperator(0) { $0.window.stride_x = 0 } }),
     ("layer conv: the window has a size out of range", { $0.editOperator(0) { $0.window.pad_left = .max } }),
-    ("layer conv: grouped convolution (group 0)", { $0.editOperator(0) { $0.window.group = 0 } }),
-    ("layer conv: grouped convolution", { $0.editOperator(0) { $0.window.group = 3 } }),
+    ("layer conv: a weight of shape [2, 3, 2, 2] does not fit", { $0.editOperator(0) { $0.window.group = 0 } }),
+    ("layer conv: a weight of shape [2, 3, 2, 2] does not fit", { $0.editOperator(0) { $0.window.group = 3 } }),
+    ("tensor w: needs 512 bytes", { $0.editOperator(0) { $0.window.group = 2 } }),
+    ("layer conv: its activation has values", { $0.editOperator(0) { $0.activation_values.1 = 6 } }),
+    (
+      "layer conv: clips to 1.0 … 0.0",
+      { $0.editOperator(0) { ($0.activation, $0.activation_values) = (2, (1, 0)) } }
+    ),
     ("layer conv: Conv has attributes", { $0.editOperator(0) { $0.window.ceil_mode = 1 } }),
     ("layer flatten: Flatten cannot have an activation", { $0.editOperator(1) { $0.activation = 1 } }),
     (

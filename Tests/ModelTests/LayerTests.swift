@@ -107,7 +107,8 @@ struct LayerTests {
     #expect(message(Linear(3)).contains("layer linear1: Linear needs a vector, not [1, 3, 8, 8]; put Flatten()"))
     #expect(message(Conv2d(4, kernel: 9)).contains("layer conv1: the kernel is larger"))
     #expect(
-      message(Residual { Conv2d(4, kernel: 3, padding: 1) }).contains("layer add1: Add needs two tensors of one shape"))
+      message(Residual { Conv2d(4, kernel: 3, padding: 1) }).contains(
+        "layer add1: Add cannot broadcast [1, 4, 8, 8] and [1, 3, 8, 8]"))
     #expect(
       message(
         Sequential("head") {

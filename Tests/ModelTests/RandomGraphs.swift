@@ -24,6 +24,10 @@ struct RandomGraphs {
 
   mutating func floats(_ count: Int) -> TensorData { .float32((0..<count).map { _ in random.uniform(-1, 1) }) }
 
+  mutating func elements(of tensor: Tensor) -> TensorData {
+    tensor.type == .uint8 ? .uint8((0..<tensor.count).map { UInt8($0 & 255) }) : floats(tensor.count)
+  }
+
   mutating func int8s(_ count: Int) -> TensorData { .int8((0..<count).map { _ in Int8(random.below(255) - 127) }) }
 
   mutating func int32s(_ count: Int) -> TensorData { .int32((0..<count).map { _ in Int32(random.below(2001) - 1000) }) }
@@ -108,7 +112,7 @@ struct RandomGraphs {
   }
 
   /// Labels, metadata, recipe, self-test, training state: each there or not.
-  private mutating func decorate(_ graph: inout Graph) {
+  mutating func decorate(_ graph: inout Graph) {
     if random.below(2) == 0 { graph.labels = ["ankle boot", "", "größer", "🥾", "ankle boot"] }
     if random.below(2) == 0 { graph.metadata = ["made by": "a test", "empty": "", "ähm": "ü"] }
     if random.below(2) == 0 {
@@ -125,9 +129,7 @@ struct RandomGraphs {
     }
     if random.below(2) == 0 {
       let output = graph.tensors[graph.outputs[0]]!
-      graph.selfTest = SelfTest(
-        inputs: [input.type == .uint8 ? .uint8((0..<input.count).map { UInt8($0 & 255) }) : floats(input.count)],
-        outputs: [floats(output.count)], tolerance: 1e-4)
+      graph.selfTest = SelfTest(inputs: [elements(of: input)], outputs: [elements(of: output)], tolerance: 1e-4)
     }
   }
 }

@@ -75,8 +75,8 @@ struct ShapeTests {
       (.conv(Window(3)), [image, [9, 6, 3, 3], [8]]), (.conv(Window(3), group: 4), [image, [9, 6, 3, 3]]),
       (.conv(Window(3)), [[1, 6], [9, 6, 3, 3]]), (.gemm, [[1, 8], [3, 9]]), (.gemm, [[1, 8]]),
       (.gemm, [nil, [3, 9]]),
-      (.batchNormalization(epsilon: 0), [image, [6], [6], [6], [5]]), (.add, [image, [1, 6, 5, 1]]),
-      (.softmax, [image]),
+      (.batchNormalization(epsilon: 0), [image, [6], [6], [6], [5]]), (.add, [image, [1, 6, 5, 2]]),
+      (.softmax, [[1]]),
       (.maxPool(Window(9)), [image]), (.maxPool(Window(2, padding: 2)), [image]), (.flatten, [[3]]),
     ]
     for (kind, shapes) in misfits { #expect(throws: CNNError.self) { try kind.outputShape(shapes) } }

@@ -69,6 +69,7 @@ struct NaiveNetwork {
       let logits = real(x)
       let exponentials = logits.map { exponential($0 - logits.max()!) }
       return exponentials.map { $0 / exponentials.reduce(0, +) }
+    default: fatalError("no reference for \(layer.kind.name)")
     }
   }
 

@@ -1,6 +1,6 @@
 extension Zoo {
   /// The project's first network: four small convolutions, 16 thousand parameters on 28×28 grey images.
-  @Sendable static func seed(classes: Int) -> any Layer {
+  @Sendable static func seed(_ task: Task) -> any Layer {
     Sequential {
       Conv2d(10, kernel: 3, padding: 1)
       BatchNorm()
@@ -21,7 +21,7 @@ extension Zoo {
       MaxPool(2)
 
       Flatten()
-      Linear(classes)
+      Linear(task.classes)
       Softmax()
     }
   }

@@ -1,28 +1,66 @@
 import CNNSupport
 
-/// The networks that the tools know by name.
+/// The networks that the tools know by name. Each ends in Softmax, which training replaces by its loss.
 public enum Zoo {
-  private static let networks: [(name: String, layers: @Sendable (_ classes: Int) -> any Layer)] = [
-    ("seed", seed)
+  /// What a network is made for.
+  struct Task {
+    var classes: Int
+    var input: ImageSize
+    /// Multiplies the channels.
+    var width: Double
+
+    /// Images of fewer than 96 pixels a side keep their size where the networks for photographs would halve it at once.
+    var isSmall: Bool { min(input.height, input.width) < 96 }
+  }
+
+  private struct Entry {
+    var name: String
+    var hasWidth = false
+    var layers: @Sendable (Task) -> any Layer
+  }
+
+  private static let networks: [Entry] = [
+    Entry(name: "seed", layers: seed),
+    Entry(name: "lenet5", layers: lenet5),
+    Entry(name: "alexnet", layers: alexnet),
+    Entry(name: "vgg16", layers: vgg16),
+    Entry(name: "squeezenet1_1", layers: squeezenet1_1),
+    Entry(name: "resnet8", layers: resnet8),
+    Entry(name: "resnet20") { cifarResNet($0, blocks: 3) },
+    Entry(name: "resnet32") { cifarResNet($0, blocks: 5) },
+    Entry(name: "resnet56") { cifarResNet($0, blocks: 9) },
+    Entry(name: "resnet18") { resNet($0, blocks: [2, 2, 2, 2]) },
+    Entry(name: "resnet34") { resNet($0, blocks: [3, 4, 6, 3]) },
+    Entry(name: "resnet50") { resNet($0, blocks: [3, 4, 6, 3], bottleneck: true) },
+    Entry(name: "mobilenet_v1", hasWidth: true, layers: mobilenetV1),
+    Entry(name: "mobilenet_v2", hasWidth: true, layers: mobilenetV2),
   ]
 
   /// What `make` knows.
   public static var names: [String] { networks.map(\.name) }
 
   /// A network for `classes` classes and images of the size `input`, with initial parameters from `seed`.
-  /// - Throws: `CNNError` if the name is unknown (with those that are known) or the images are too small.
+  /// - Parameter width: multiplies the channels of the networks that are published with such a factor.
+  /// - Throws: `CNNError` if the name is unknown (with those that are known), the network has no width, or the images
+  ///   are too small.
   public static func make(
-    _ name: String, classes: Int, input: ImageSize, seed: UInt64 = 0
+    _ name: String, classes: Int, input: ImageSize, width: Double = 1, seed: UInt64 = 0
   ) throws(CNNError) -> Graph {
     guard let network = networks.first(where: { $0.name == name }) else {
       throw CNNError("there is no network “\(name)”", advice: "the names are: \(names.joined(separator: ", "))")
     }
     guard classes > 0 else { throw CNNError("a network needs at least one class", at: name) }
-    var graph: Graph
-    do { graph = try network.layers(classes).graph(input: input, seed: seed) } catch {
-      throw error.inside("\(name) with input \(input)")
+    guard width == 1 || network.hasWidth else {
+      let wide = networks.filter(\.hasWidth).map(\.name).joined(separator: ", ")
+      throw CNNError("has no width to choose", at: name, advice: "these have one: \(wide)")
     }
+    guard width >= 0.01, width <= 16 else { throw CNNError("the width \(width) is not in 0.01 … 16", at: name) }
+    var graph: Graph
+    do {
+      graph = try network.layers(Task(classes: classes, input: input, width: width)).graph(input: input, seed: seed)
+    } catch { throw error.inside("\(name) with input \(input)") }
     graph.metadata["model"] = name
+    if width != 1 { graph.metadata["model.width"] = "\(width)" }
     return graph
   }
 }
