@@ -160,10 +160,3 @@ private struct Axis {
       : String(format: "%.\(max(0, Int(-floor(log10(step) + 1e-9))))f", abs(value) < step / 2 ? 0 : value)
   }
 }
-
-private func number(_ value: Double) -> String { String(format: "%.1f", value) }
-
-private func escaped(_ text: String) -> String {
-  text.replacingOccurrences(of: "&", with: "&amp;").replacingOccurrences(of: "<", with: "&lt;")
-    .replacingOccurrences(of: "\"", with: "&quot;")
-}

@@ -48,14 +48,14 @@ extension RunState {
   }
 }
 
-/// A bundle of the present network, whose TRAINING section is a version (32 bits), the length of the run's state (32
+/// A bundle of the network that model.cnn would hold if the run ended here, whose TRAINING section is a version (32 bits), the length of the run's state (32
 /// bits), the run's state as JSON, and the trainer's state.
 struct Checkpoint {
   var graph: Graph
   var state: RunState
   var trainer: [UInt8]
 
-  private static let version: UInt32 = 1
+  private static let version: UInt32 = 2
 
   func bundle() throws -> [UInt8] {
     let encoder = JSONEncoder()

@@ -5,7 +5,7 @@ import CNNSupport
 
 /// A network of the zoo for a data set's images and classes, as it is before the first step.
 func untrainedNetwork(
-  _ settings: Settings, _ dataset: Dataset, _ normalization: Normalization
+  _ settings: Settings, _ dataset: Dataset, _ split: Split, _ normalization: Normalization
 ) throws(CNNError) -> Graph {
   guard let order: Recipe.ChannelOrder = dataset.channels == 1 ? .grey : dataset.channels == 3 ? .rgb : nil else {
     throw CNNError("images of \(dataset.channels) channels; 1 (grey) or 3 (RGB) can be used", at: settings.data)
@@ -23,13 +23,16 @@ func untrainedNetwork(
   for (name, value) in settings.entries where name != "model" {
     graph.metadata["training.\(name.replacing("-", with: "_"))"] = value
   }
+  // As a number, whatever the flag said: an export finds the same images.
+  graph.metadata["training.validation"] = "\(split.validation.count)"
   return graph
 }
 
 /// A trained network with its results and a self-test: the last outputs for an image, to be compared on other machines.
-func finishedNetwork(_ trained: Graph, _ state: RunState, selfTestInput: [Float]) throws -> Graph {
+func finishedNetwork(_ trained: Graph, _ metrics: EpochMetrics?, selfTestInput: [Float]) throws -> Graph {
   var graph = trained
-  if let metrics = state.metrics.last {
+  if let metrics {
+    graph.metadata["training.epoch"] = "\(metrics.epoch)"
     graph.metadata["training.training_accuracy"] = decimals(metrics.training.accuracy, 2)
     graph.metadata["training.validation_accuracy"] = metrics.validation.map { decimals($0.accuracy, 2) }
   }

@@ -9,7 +9,9 @@ final class RunFolder {
   /// Held open: its lock keeps a second run out.
   private let lock: Int32
 
-  private static let names = ["checkpoint", "model.cnn", "metrics.jsonl", "loss.svg", "accuracy.svg"]
+  private static let names = [
+    "checkpoint", "model.cnn", "metrics.jsonl", "loss.svg", "accuracy.svg", "report.json", "confusion.svg",
+  ]
 
   /// Makes the folder if it is not there, and claims it.
   /// - Throws: `CNNError` if it cannot be made or written, or another run is at work in it.
@@ -64,6 +66,12 @@ final class RunFolder {
 
   func save(_ model: Graph) throws(CNNError) {
     try BundleWriter(codec: .stored).write(model, to: file("model.cnn"))
+  }
+
+  func save(_ report: RunReport) throws(CNNError) {
+    try AtomicFile.write(report.json.text + "\n", to: file("report.json"))
+    guard let confusion = report.confusion else { return }
+    try AtomicFile.write(ConfusionChart("Confusion, validation images", confusion).svg, to: file("confusion.svg"))
   }
 
   private func save(_ metrics: [EpochMetrics]) throws(CNNError) {

@@ -52,7 +52,7 @@ import Testing
     }
 
     /// A process that goes on while the test does other things.
-    func start(_ run: String, _ more: String...) throws -> Process {
+    func start(_ run: String, _ more: [String]) throws -> Process {
       let process = Process()
       process.executableURL = Tool.folder.appending(path: "cnn-train")
       process.arguments = arguments(run, more + ["--quiet"])
@@ -104,16 +104,18 @@ import Testing
     #expect(abs(recipe.mean[0] - (49.5 + 150.0 / 16) / 255) < 0.005)
   }
 
-  /// PyTorch's CosineAnnealingLR(T_max: all steps), stepped after each batch: 220 images are learnt from in 14 steps.
-  @Test func theRateFallsAsHalfACosine() throws {
-    let bench = try Bench()
-    try bench.train("cosine", "--epochs", "3", "--learning-rate", "0.002")
-    for (index, metrics) in try bench.metrics("cosine").enumerated() {
-      let step = Double(14 * index + 13)
-      #expect(abs(metrics["learning_rate"]!! - 0.001 * (1 + cos(.pi * step / 42))) < 1e-8)
+  @Test func optimizersHaveTheirUsualRates() throws {
+    let bench = try Bench(images: 40)
+    for (optimizer, rate) in [("adam", 0.001), ("adamw", 0.001), ("sgd", 0.01)] {
+      try bench.train(optimizer, "--epochs", "2", "--schedule", "constant", "--optimizer", optimizer)
+      #expect(try bench.metrics(optimizer).allSatisfy { abs($0["learning_rate"]!! - rate) < 1e-8 })
+      #expect(try bench.metrics(optimizer).allSatisfy { $0["gradient_norm"] == .some(nil) })
     }
-    try bench.train("constant", "--epochs", "2", "--schedule", "constant", "--optimizer", "sgd")
-    #expect(try bench.metrics("constant").allSatisfy { abs($0["learning_rate"]!! - 0.01) < 1e-8 })
+    // AdamW's usual decay is not 0.
+    let decay = try Graph(bundleAt: bench.path("adamw/model.cnn")).metadata["training.weight_decay"]
+    #expect(decay == "0.01")
+    try bench.train("clipped", "--epochs", "1", "--clip-norm", "0.01")
+    #expect(try bench.metrics("clipped")[0]["gradient_norm"]!! > 0.01)
   }
 
   @Test func withoutValidationImagesAllAreLearntFrom() throws {
@@ -137,13 +139,20 @@ import Testing
   }
 
   /// kill -9 again and again, a little later each time, until a run comes to its end.
-  @Test(arguments: ["adam", "sgd"]) func killedRunsResumeToTheSameBits(optimizer: String) throws {
+  @Test(arguments: [
+    ["--optimizer", "adam"], ["--optimizer", "sgd"],
+    [
+      "--optimizer", "adamw", "--ema", "0.9", "--clip-norm", "0.5", "--label-smoothing", "0.1", "--class-weights",
+      "balanced", "--schedule", "one-cycle",
+    ],
+  ])
+  func killedRunsResumeToTheSameBits(flags: [String]) throws {
     let bench = try Bench()
-    try bench.train("whole", "--epochs", "6", "--optimizer", optimizer)
+    #expect(try Self.tool.run(bench.arguments("whole", ["--epochs", "6"] + flags)).exitCode == 0)
     var random = Random(seed: 3)
     var milliseconds = 1.0
     while true {
-      let process = try bench.start("killed", "--resume", "--epochs", "6", "--optimizer", optimizer)
+      let process = try bench.start("killed", ["--resume", "--epochs", "6"] + flags)
       Thread.sleep(forTimeInterval: Double(random.uniform()) * milliseconds / 1000)
       kill(process.processIdentifier, SIGKILL)
       process.waitUntilExit()
@@ -155,7 +164,10 @@ import Testing
     }
     try bench.expectSameRuns("whole", "killed")
     let files = try FileManager.default.contentsOfDirectory(atPath: bench.path("killed")).sorted()
-    #expect(files == ["accuracy.svg", "checkpoint", "loss.svg", "metrics.jsonl", "model.cnn"])
+    #expect(
+      files == [
+        "accuracy.svg", "checkpoint", "confusion.svg", "loss.svg", "metrics.jsonl", "model.cnn", "report.json",
+      ])
   }
 
   /// In the middle of an epoch too.
@@ -166,7 +178,7 @@ import Testing
     var milliseconds = 20.0
     var interruptions = 0
     while true {
-      let process = try bench.start("interrupted", "--resume", "--epochs", "2")
+      let process = try bench.start("interrupted", ["--resume", "--epochs", "2"])
       Thread.sleep(forTimeInterval: Double(random.uniform()) * milliseconds / 1000)
       kill(process.processIdentifier, SIGINT)
       process.waitUntilExit()
@@ -221,7 +233,12 @@ import Testing
   @Test(arguments: [
     ["--epochs", "0"], ["--batch", "0"], ["--threads", "65"], ["--learning-rate", "-1"], ["--learning-rate", "nan"],
     ["--momentum", "1"], ["--optimizer", "adam", "--momentum", "0.5"], ["--schedule", "square"], ["--what"],
-    ["--resume", "--overwrite"], ["--validation", "-5"], ["--seed", "-1"],
+    ["--resume", "--overwrite"], ["--validation", "-5"], ["--validation", "1.5"], ["--validation", "100%"],
+    ["--seed", "-1"], ["--optimizer", "adamw", "--momentum", "0.5"], ["--momentum", "0.5"], ["--label-smoothing", "1"],
+    ["--clip-norm", "-1"], ["--ema", "1"], ["--ema", "x"], ["--class-weights", "1,-1"], ["--class-weights", "1,,2"],
+    ["--class-weights", "equal"], ["--early-stopping", "0"], ["--early-stopping", "3", "--validation", "0"],
+    ["--warmup", "-1"], ["--warmup", "10"], ["--warmup", "3 steps"], ["--warmup", "1", "--schedule", "one-cycle"],
+    ["--step-epochs", "3"], ["--step-factor", "0.5"], ["--schedule", "step", "--step-factor", "0"],
   ])
   func badFlagsAreUsageErrors(flags: [String]) throws {
     let bench = try Bench(images: 12)
@@ -250,6 +267,8 @@ import Testing
     #expect(try error(bench.arguments("b", ["--model", "sed"])).contains("seed"))
     #expect(try error(bench.arguments("data/train-labels-idx1-ubyte/run")).contains("cannot make the folder"))
     #expect(try error(bench.arguments("c", ["--validation", "24"])).contains("24 of 24 images"))
+    #expect(
+      try error(bench.arguments("d", ["--warmup", "20steps"])).contains("20 steps are not less than the run's 20"))
     let tiny = try Bench(images: 24, size: 3)
     #expect(try error(tiny.arguments("run")).contains("seed with input 3x3x1"))
   }
@@ -304,7 +323,7 @@ import Testing
 
   @Test func twoRunsInOneFolderAreRefused() throws {
     let bench = try Bench()
-    let first = try bench.start("run", "--epochs", "100000")
+    let first = try bench.start("run", ["--epochs", "100000"])
     while !bench.exists("run/metrics.jsonl") { Thread.sleep(forTimeInterval: 0.01) }
     let second = try bench.train("run", "--resume", expecting: 1)
     #expect(second.error.contains("another cnn-train is at work"))
