@@ -1,4 +1,5 @@
 import ArgumentParser
+import CNNData
 import CNNModel
 import CNNSupport
 import Foundation
@@ -106,6 +107,13 @@ struct SettingOptions: ParsableArguments {
         best epoch then, not of the last. (default: none)
         """)
     var earlyStopping: Int?
+
+    @Option(
+      help: """
+        Change images at random: flip, shift:PIXELS, crop:PIXELS, cutout:SIZE, mixup:ALPHA, with commas between. \
+        (default: none)
+        """)
+    var augment: String?
   }
 }
 
@@ -126,6 +134,9 @@ extension SettingOptions {
     try check(0..<1 ~= g.labelSmoothing ?? 0, "--label-smoothing must be 0 to below 1")
     try check(0..<1 ~= g.ema ?? 0, "--ema must be 0 to below 1")
     try check((g.earlyStopping ?? 1) >= 1, "--early-stopping must be at least 1")
+    if let text = g.augment {
+      do { _ = try Augmentation(text) } catch { throw ValidationError("--augment: \(error.what); \(error.advice)") }
+    }
   }
 
   private func isAmount(_ number: Float?) -> Bool { (number ?? 0) >= 0 && (number ?? 0).isFinite }
@@ -159,7 +170,8 @@ extension SettingOptions {
       weightDecay: g.weightDecay ?? saved?.weightDecay ?? (optimizer == .adamw ? 0.01 : 0),
       labelSmoothing: g.labelSmoothing ?? saved?.labelSmoothing ?? 0,
       classWeights: g.classWeights ?? saved?.classWeights, clipNorm: l.clipNorm ?? saved?.clipNorm ?? 0,
-      ema: g.ema ?? saved?.ema ?? 0, earlyStopping: g.earlyStopping ?? saved?.earlyStopping)
+      ema: g.ema ?? saved?.ema ?? 0, earlyStopping: g.earlyStopping ?? saved?.earlyStopping,
+      augment: try g.augment.map { try Augmentation($0).description } ?? saved?.augment ?? "none")
     if let saved { try settings.refuseDifferences(from: saved) }
     try refuseContradictions(settings)
     return settings

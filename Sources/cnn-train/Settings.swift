@@ -31,6 +31,8 @@ struct Settings: Codable, Equatable {
   var ema: Float
   /// Epochs without a better one; nil: all epochs are done.
   var earlyStopping: Int?
+  /// As `Augmentation` writes it.
+  var augment: String
 }
 
 extension Settings {
@@ -68,7 +70,7 @@ extension Settings {
       ("warmup", warmup.description), ("step-epochs", "\(stepEpochs)"), ("step-factor", "\(stepFactor)"),
       ("momentum", "\(momentum)"), ("weight-decay", "\(weightDecay)"), ("label-smoothing", "\(labelSmoothing)"),
       ("class-weights", classWeights?.description ?? "none"), ("clip-norm", "\(clipNorm)"), ("ema", "\(ema)"),
-      ("early-stopping", earlyStopping.map(String.init) ?? "none"),
+      ("early-stopping", earlyStopping.map(String.init) ?? "none"), ("augment", augment),
     ]
   }
 

@@ -118,6 +118,21 @@ import Testing
     #expect(try bench.metrics("clipped")[0]["gradient_norm"]!! > 0.01)
   }
 
+  @Test func augmentationChangesWhatIsLearnt() throws {
+    let bench = try Bench(images: 60)
+    try bench.train("plain", "--epochs", "1")
+    for augmentation in ["flip", "shift:1", "crop:1", "cutout:4", "mixup:0.5"] {
+      try bench.train(augmentation, "--epochs", "1", "--augment", augmentation)
+      #expect(try bench.metrics(augmentation)[0]["train_loss"] != bench.metrics("plain")[0]["train_loss"])
+    }
+    // As it stands in the settings, whatever the order of the words.
+    let result = try bench.train("order", "--epochs", "1", "--augment", "cutout:4,flip")
+    #expect(result.exitCode == 0)
+    try bench.train("order", "--epochs", "1", "--resume", "--augment", "flip,cutout:4")
+    #expect(try bench.train("order", "--resume", "--augment", "none", expecting: 1).error.contains("--augment was"))
+    #expect(try bench.train("large", "--augment", "shift:12", expecting: 1).error.contains("12×12"))
+  }
+
   @Test func withoutValidationImagesAllAreLearntFrom() throws {
     let bench = try Bench(images: 40)
     let result = try bench.train("run", "--epochs", "1", "--validation", "0")
@@ -143,7 +158,7 @@ import Testing
     ["--optimizer", "adam"], ["--optimizer", "sgd"],
     [
       "--optimizer", "adamw", "--ema", "0.9", "--clip-norm", "0.5", "--label-smoothing", "0.1", "--class-weights",
-      "balanced", "--schedule", "one-cycle",
+      "balanced", "--schedule", "one-cycle", "--augment", "flip,shift:1,mixup:0.3",
     ],
   ])
   func killedRunsResumeToTheSameBits(flags: [String]) throws {
@@ -171,14 +186,15 @@ import Testing
   }
 
   /// In the middle of an epoch too.
-  @Test func interruptedRunsResumeToTheSameBits() throws {
+  @Test(arguments: [[], ["--augment", "flip,crop:2,cutout:3,mixup:0.3", "--ema", "0.99"]])
+  func interruptedRunsResumeToTheSameBits(flags: [String]) throws {
     let bench = try Bench(images: 2000)
-    try bench.train("whole", "--epochs", "2")
+    #expect(try Self.tool.run(bench.arguments("whole", ["--epochs", "2"] + flags)).exitCode == 0)
     var random = Random(seed: 4)
     var milliseconds = 20.0
     var interruptions = 0
     while true {
-      let process = try bench.start("interrupted", ["--resume", "--epochs", "2"])
+      let process = try bench.start("interrupted", ["--resume", "--epochs", "2"] + flags)
       Thread.sleep(forTimeInterval: Double(random.uniform()) * milliseconds / 1000)
       kill(process.processIdentifier, SIGINT)
       process.waitUntilExit()
@@ -238,7 +254,8 @@ import Testing
     ["--clip-norm", "-1"], ["--ema", "1"], ["--ema", "x"], ["--class-weights", "1,-1"], ["--class-weights", "1,,2"],
     ["--class-weights", "equal"], ["--early-stopping", "0"], ["--early-stopping", "3", "--validation", "0"],
     ["--warmup", "-1"], ["--warmup", "10"], ["--warmup", "3 steps"], ["--warmup", "1", "--schedule", "one-cycle"],
-    ["--step-epochs", "3"], ["--step-factor", "0.5"], ["--schedule", "step", "--step-factor", "0"],
+    ["--augment", "turn"], ["--augment", "mixup"], ["--step-epochs", "3"], ["--step-factor", "0.5"],
+    ["--schedule", "step", "--step-factor", "0"],
   ])
   func badFlagsAreUsageErrors(flags: [String]) throws {
     let bench = try Bench(images: 12)
