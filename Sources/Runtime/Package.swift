@@ -65,7 +65,10 @@ let package = Package(
       dependencies: ["CCheck", "CKernels", "KernelsReference", "KernelsPortable512"]
         + kernelTargets.map { .byName(name: $0.name) },
       path: "KernelCheck",
-      swiftSettings: [.enableExperimentalFeature("Embedded"), .unsafeFlags(["-wmo", "-O", "-parse-as-library"])],
+      swiftSettings: [
+        .enableExperimentalFeature("Embedded"),
+        .unsafeFlags(["-wmo", "-O", "-parse-as-library", "-I", "\(here)/../../Include"]),
+      ],
       linkerSettings: [.unsafeFlags(["-enable-experimental-feature", "Embedded"])]),
     .target(name: "Bundle", dependencies: ["CPlatform"], path: "Bundle", swiftSettings: embedded),
     .target(name: "Plan", dependencies: ["Bundle", "CKernels"], path: "Plan", swiftSettings: embedded),

@@ -10,7 +10,10 @@ struct Check {
   let x = Piece(capacity: 64), b = Piece(capacity: 64), expected = Piece(capacity: 64), actual = Piece(capacity: 64)
   let weights = Piece(capacity: 32), plainWeights = Piece(capacity: 32), scale = Piece(capacity: 1)
   let shift = Piece(capacity: 1), fastBias = Piece(capacity: 1), referenceBias = Piece(capacity: 1)
-  let offsets = Piece(capacity: 1)
+  let offsets = Piece(capacity: 1), blockTables = Piece(capacity: 1), blockOffsets = Piece(capacity: 8)
+  let blockWeights = Piece(capacity: 32), table = Piece(capacity: 1), axisTables = Piece(capacity: 8)
+  /// Of float results that may differ, the largest error so far in parts of the magnitude that it is measured by.
+  var largestError = 0.0
 
   init(_ fast: cnn_kernels, seed: UInt64, cases: Int) {
     self.fast = fast
@@ -25,25 +28,45 @@ struct Check {
     repeated("conv_u8") { $0.convolution(.u8) }
     repeated("conv_u8_f32") { $0.convolution(.u8f32) }
     repeated("conv_f32") { $0.convolution(.f32) }
+    repeated("conv_u8 grouped") { $0.grouped(.u8) }
+    repeated("conv_u8_f32 grouped") { $0.grouped(.u8f32) }
+    repeated("conv_f32 grouped") { $0.grouped(.f32) }
+    repeated("conv_u8 transposed") { $0.transposed(.u8) }
+    repeated("conv_u8_f32 transposed") { $0.transposed(.u8f32) }
+    repeated("conv_f32 transposed") { $0.transposed(.f32) }
+    repeated("depthwise_u8") { $0.depthwise(.u8) }
+    repeated("depthwise_u8_f32") { $0.depthwise(.u8f32) }
+    repeated("depthwise_f32") { $0.depthwise(.f32) }
     repeated("max_pool_u8") { $0.pool(isFloat: false, isMax: true) }
     repeated("max_pool_f32") { $0.pool(isFloat: true, isMax: true) }
     repeated("average_pool_u8") { $0.pool(isFloat: false, isMax: false) }
     repeated("average_pool_f32") { $0.pool(isFloat: true, isMax: false) }
     repeated("add_u8") { $0.add(isFloat: false) }
     repeated("add_f32") { $0.add(isFloat: true) }
+    repeated("binary_u8") { $0.binary(isFloat: false) }
+    repeated("binary_f32") { $0.binary(isFloat: true) }
+    repeated("unary_u8") { $0.unary(isFloat: false) }
+    repeated("unary_f32") { $0.unary(isFloat: true) }
     repeated("clamp_u8") { $0.clamp() }
     repeated("affine_f32") { $0.affine() }
+    repeated("move") { $0.move() }
     repeated("flatten") { $0.flatten() }
     repeated("softmax") { $0.softmax() }
+    repeated("fill_halo") { $0.fillHalo() }
     repeated("import_plain") { $0.copy(isImport: true) }
     repeated("export_plain") { $0.copy(isImport: false) }
   }
 
   private mutating func repeated(_ operation: StaticString, _ one: (inout Check) -> Void) {
     digest = 0xCBF2_9CE4_8422_2325
+    largestError = -1
     for _ in 0..<cases { one(&self) }
     operation.utf8Start.withMemoryRebound(to: CChar.self, capacity: 1) {
-      check_report($0, fast.isa, Int64(cases), digest)
+      if largestError < 0 {
+        check_report($0, fast.isa, Int64(cases), digest)
+      } else {
+        check_report_close($0, fast.isa, Int64(cases), largestError)
+      }
     }
   }
 
@@ -67,6 +90,56 @@ struct Check {
       }
     }
     digest(actual)
+  }
+
+  /// Float results that depend on the instruction set: the fast kernel's must not depend on the shares and, with the
+  /// reference's, lie as near to the truth as `judge` wants; halo and guard bytes must be equal.
+  mutating func compareAnyway<Arguments>(
+    _ like: cnn_view, _ referenceKernel: cnn_kernel, _ fastKernel: cnn_kernel,
+    _ arguments: (_ y: cnn_view, _ isFast: Bool) -> Arguments, _ describe: () -> Void,
+    judge: (_ check: inout Check, _ arguments: Arguments, _ y: Tensor, _ isFast: Bool) -> Void
+  ) {
+    let first = Tensor(like, in: expected, elementBytes: 4), second = Tensor(like, in: actual, elementBytes: 4)
+    first.piece.fill(0xA5)
+    run(fastKernel, arguments(first.view, true), parts: 1)
+    second.piece.fill(0xA5)
+    let parts = randomParts(), fastArguments = arguments(second.view, true)
+    run(fastKernel, fastArguments, parts: parts)
+    if let byte = second.difference(from: first) {
+      describe()
+      check_text(" with shares:")
+      check_number("parts", Int64(parts))
+      fail(first, second, byte)
+    }
+    let referenceArguments = arguments(first.view, false)
+    first.piece.fill(0xA5)
+    run(referenceKernel, referenceArguments, parts: 1)
+    // What is not a channel must be as the reference leaves it.
+    for byte in 0..<first.piece.bytes
+    where first.piece.base.load(fromByteOffset: byte, as: UInt8.self)
+      != second.piece.base.load(fromByteOffset: byte, as: UInt8.self)
+      && (first.place(byte) == .halo || first.place(byte) == .none)
+    {
+      describe()
+      fail(first, second, byte)
+    }
+    judge(&self, referenceArguments, first, false)
+    judge(&self, fastArguments, second, true)
+  }
+
+  /// One float result against the truth.
+  mutating func judge(
+    _ got: Double, exact: Double, magnitude: Double, bound: Double, isFast: Bool, _ describe: () -> Void
+  ) {
+    let error = (got - exact).magnitude
+    if isFast { largestError = max(largestError, magnitude > 0 ? error / magnitude : 0) }
+    if error <= bound || got == exact { return }
+    describe()
+    check_text(isFast ? " the fast kernel" : " the reference")
+    check_real("exact", exact)
+    check_real("result", got)
+    check_real("bound", bound)
+    check_stop("too far from the truth: ", String(cString: fast.isa), 1)
   }
 
   private mutating func digest(_ y: Tensor) {

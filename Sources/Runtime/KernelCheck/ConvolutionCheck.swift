@@ -17,20 +17,7 @@ extension Check {
     segments(&a, group: group)
     packWeights(&a, isFloat: isFloat)
 
-    let channels = Int(a.y.channels), products = Int(a.x.channels) * taps
-    let typical = (random.once(in: 4) ? 1 : 0.004) / Float(products).squareRoot()
-    let extreme = random.once(in: 10) ? [1e-30, 1e30] : [1, 1] as [Float]
-    a.requantize.scale = UnsafePointer(
-      channelValues(scale, count: channels) {
-        ($0.real() + 1.1) * typical * ($0.once(in: 2) ? extreme[0] : extreme[1])
-      })
-    let zero = zeroPoint(), range = (random.int(0...100), random.int(155...255))
-    a.requantize.zero_point = Int32(zero)
-    a.requantize.low = Float(range.0 - zero)
-    a.requantize.high = Float(range.1 - zero)
-    let isClamped = random.once(in: 2)
-    a.low = isClamped ? 0 : -Float.infinity
-    a.high = isClamped && random.once(in: 2) ? 6 : Float.infinity
+    setFinish(&a, products: Int(a.x.channels) * taps)
     let (fastBias, referenceBias) = biases(a, isFloat: isFloat)
 
     let arguments = { (y: cnn_view, isFast: Bool) -> cnn_conv in
@@ -46,12 +33,30 @@ extension Check {
     case .u8f32:
       compare(yLike, elementBytes: 4, reference.conv_u8_f32, fast.conv_u8_f32, arguments, describe: describeAll)
     case .f32:
-      compareFloats(arguments(yLike, true), describeAll)
+      compareFloats(yLike, reference.conv_f32, fast.conv_f32, arguments, isDepthwise: false, describeAll)
     }
   }
 
+  /// Multipliers and what the result is clamped to.
+  mutating func setFinish(_ a: inout cnn_conv, products: Int) {
+    let channels = Int(a.y.channels)
+    let typical = (random.once(in: 4) ? 1 : 0.004) / Float(products).squareRoot()
+    let extreme = random.once(in: 10) ? [1e-30, 1e30] : [1, 1] as [Float]
+    a.requantize.scale = UnsafePointer(
+      channelValues(scale, count: channels) {
+        ($0.real() + 1.1) * typical * ($0.once(in: 2) ? extreme[0] : extreme[1])
+      })
+    let zero = zeroPoint(), range = (random.int(0...100), random.int(155...255))
+    a.requantize.zero_point = Int32(zero)
+    a.requantize.low = Float(range.0 - zero)
+    a.requantize.high = Float(range.1 - zero)
+    let isClamped = random.once(in: 2)
+    a.low = isClamped ? 0 : -Float.infinity
+    a.high = isClamped && random.once(in: 2) ? 6 : Float.infinity
+  }
+
   /// Shapes only; nil where the window does not fit or the case is too much work for a naive kernel.
-  private mutating func randomConvolution(xBytes: Int, yBytes: Int) -> cnn_conv? {
+  mutating func randomConvolution(xBytes: Int, yBytes: Int, isInBlocks: Bool = false) -> cnn_conv? {
     func size(_ random: inout Random, _ most: Int) -> Int {
       random.once(in: 2) ? random.int(1...most / 3) : random.int(1...most)
     }
@@ -80,14 +85,14 @@ extension Check {
     let halo = max(max(pads.0, pads.1), max(pads.2, pads.3)) + (random.once(in: 4) ? 1 : 0)
     a.x = randomView(
       &random, batch: batch, channels: ic, height: height, width: width, elementBytes: xBytes, halo: halo,
-      haloValue: xBytes == 4 ? 0 : zeroPoint(), isPixels: ic <= 4)
+      haloValue: xBytes == 4 ? 0 : zeroPoint(), isPixels: ic <= 4 && !isInBlocks)
     a.y = randomView(
       &random, batch: batch, channels: oc, height: oh, width: ow, elementBytes: yBytes,
       halo: random.once(in: 2) ? 0 : random.int(0...3), haloValue: zeroPoint())
     return a
   }
 
-  private mutating func segments(_ a: inout cnn_conv, group: Int) {
+  mutating func segments(_ a: inout cnn_conv, group: Int) {
     let ic = Int(a.x.channels), kw = Int(a.kernel_width)
     let p = offsets.last(40_000).base.assumingMemoryBound(to: Int32.self)
     var count = 0
@@ -96,13 +101,13 @@ extension Check {
       p[count] = Int32(block * Int(a.x.block) + y * Int(a.x.row) + x * Int(a.x.pixel))
       count += 1
     }
-    let isRows = ic <= 4 && a.dilation_x == 1, blocks = ic <= 4 ? 1 : (ic + 15) / 16
+    let isPixels = a.x.block == 0, isRows = isPixels && a.dilation_x == 1, blocks = isPixels ? 1 : (ic + 15) / 16
     for block in 0..<blocks {
       for ky in 0..<Int(a.kernel_height) {
         for kx in 0..<(isRows ? 1 : kw) { append(block, ky, kx) }
       }
     }
-    let rest = isRows ? kw * ic : ic <= 4 ? ic : (ic - 1) % 16 + 1
+    let rest = isRows ? kw * ic : (ic - 1) % 16 + 1
     let lastSegments = count / blocks, allAreFull = rest == 16 && random.once(in: 2)
     a.offsets = UnsafePointer(p)
     a.full_segments = Int32(allAreFull ? count : count - lastSegments)
@@ -111,20 +116,27 @@ extension Check {
     a.last_steps = Int32((rest + group - 1) / group)
   }
 
-  /// Random weights: plain [oc][ic][ky][kx] in `plainWeights`, and in kernel order for the kernels.
-  private mutating func packWeights(_ a: inout cnn_conv, isFloat: Bool) {
-    let ic = Int(a.x.channels), oc = Int(a.y.channels), kh = Int(a.kernel_height), kw = Int(a.kernel_width)
-    let taps = kh * kw, element = isFloat ? 4 : 1, group = isFloat ? 1 : 4
+  /// Random weights, plain [oc][ic][ky][kx], in `plainWeights`; 0 between channels of different groups.
+  mutating func randomWeights(oc: Int, ic: Int, taps: Int, groups: Int = 1, isFloat: Bool) -> UnsafeMutableRawPointer {
     let isAtTheEnds = random.once(in: 4)
-    let plain = plainWeights.last((oc * ic * taps * element + 63) / 64 * 64).base
+    let plain = plainWeights.last((oc * ic * taps * (isFloat ? 4 : 1) + 63) / 64 * 64).base
     for i in 0..<oc * ic * taps {
+      let isInGroup = i / taps / ic / (oc / groups) == i / taps % ic / (ic / groups)
       if isFloat {
-        plain.storeBytes(of: random.real(), toByteOffset: i * 4, as: Float.self)
+        plain.storeBytes(of: isInGroup ? random.real() : 0, toByteOffset: i * 4, as: Float.self)
       } else {
         let value = isAtTheEnds ? (random.once(in: 2) ? 127 : -127) : random.int(-127...127)
-        plain.storeBytes(of: Int8(value), toByteOffset: i, as: Int8.self)
+        plain.storeBytes(of: isInGroup ? Int8(value) : 0, toByteOffset: i, as: Int8.self)
       }
     }
+    return plain
+  }
+
+  /// Random weights, plain in `plainWeights`, and in kernel order for the kernels.
+  mutating func packWeights(_ a: inout cnn_conv, groups: Int = 1, isFloat: Bool) {
+    let ic = Int(a.x.channels), oc = Int(a.y.channels), kh = Int(a.kernel_height), kw = Int(a.kernel_width)
+    let element = isFloat ? 4 : 1, group = isFloat ? 1 : 4
+    let plain = randomWeights(oc: oc, ic: ic, taps: kh * kw, groups: groups, isFloat: isFloat)
     let steps = Int(a.full_segments * a.full_steps + a.last_segments * a.last_steps)
     let packed = weights.last((oc + 15) / 16 * steps * 64)
     packed.fill(0)
@@ -148,7 +160,7 @@ extension Check {
         for ky in 0..<kh {
           for kx in 0..<kw {
             for i in first..<min(first + 16, ic) { append(i, ky, kx) }
-            if ic > 4 || a.dilation_x != 1 { endSegment() }
+            if a.x.block != 0 || a.dilation_x != 1 { endSegment() }
           }
           endSegment()
         }
@@ -158,8 +170,10 @@ extension Check {
   }
 
   /// Bias for the fast kernels and for the reference; for int8 with the zero point in it.
-  private mutating func biases(_ a: cnn_conv, isFloat: Bool) -> (UnsafeMutableRawPointer, UnsafeMutableRawPointer) {
-    let oc = Int(a.y.channels), each = Int(a.x.channels * a.kernel_height * a.kernel_width),
+  mutating func biases(_ a: cnn_conv, isFloat: Bool, isDepthwise: Bool = false) -> (
+    UnsafeMutableRawPointer, UnsafeMutableRawPointer
+  ) {
+    let oc = Int(a.y.channels), each = (isDepthwise ? 1 : Int(a.x.channels)) * Int(a.kernel_height * a.kernel_width),
       padded = (oc + 15) / 16 * 64
     let fastBias = fastBias.last(padded), referenceBias = referenceBias.last(padded)
     fastBias.fill(0)
@@ -184,40 +198,25 @@ extension Check {
 
   /// Every float result against a sum in float64, within the error that any order of the additions may have; and the
   /// same bits whatever the shares.
-  private mutating func compareFloats(_ a: cnn_conv, _ describeAll: () -> Void) {
-    let first = Tensor(a.y, in: expected, elementBytes: 4), second = Tensor(a.y, in: actual, elementBytes: 4)
-    var a = a
-    first.piece.fill(0xA5)
-    a.y = first.view
-    run(fast.conv_f32, a, parts: 1)
-    second.piece.fill(0xA5)
-    a.y = second.view
-    let parts = randomParts()
-    run(fast.conv_f32, a, parts: parts)
-    if let byte = second.difference(from: first) {
-      describeAll()
-      check_text(" with shares:")
-      check_number("parts", Int64(parts))
-      fail(first, second, byte)
+  mutating func compareFloats(
+    _ like: cnn_view, _ referenceKernel: cnn_kernel, _ fastKernel: cnn_kernel,
+    _ arguments: (_ y: cnn_view, _ isFast: Bool) -> cnn_conv, isDepthwise: Bool, _ describeAll: () -> Void
+  ) {
+    compareAnyway(like, referenceKernel, fastKernel, arguments, describeAll) { check, a, y, isFast in
+      check.compareToFloat64(a, y, isFast: isFast, isDepthwise: isDepthwise, describeAll)
     }
-    // What is not a channel must be as the reference leaves it.
-    run(reference.conv_f32, a, parts: 1)
-    for byte in 0..<first.piece.bytes
-    where first.piece.base.load(fromByteOffset: byte, as: UInt8.self)
-      != second.piece.base.load(fromByteOffset: byte, as: UInt8.self)
-      && (first.place(byte) == .halo || first.place(byte) == .none)
-    {
-      describeAll()
-      fail(second, first, byte)
-    }
-    compareToFloat64(a, first, of: "the fast kernel", describeAll)
-    compareToFloat64(a, second, of: "the reference", describeAll)
   }
 
-  private func compareToFloat64(_ a: cnn_conv, _ y: Tensor, of name: StaticString, _ describeAll: () -> Void) {
-    let ic = Int(a.x.channels), oc = Int(a.y.channels), kh = Int(a.kernel_height), kw = Int(a.kernel_width)
+  mutating func compareToFloat64(
+    _ a: cnn_conv, _ y: Tensor, isFast: Bool, isDepthwise: Bool, _ describeAll: () -> Void
+  ) {
+    let ic = isDepthwise ? 1 : Int(a.x.channels), oc = Int(a.y.channels)
+    let kh = Int(a.kernel_height), kw = Int(a.kernel_width)
     let w = plainWeights.last((oc * ic * kh * kw * 4 + 63) / 64 * 64).base.assumingMemoryBound(to: Float.self)
     let bias = a.bias.assumingMemoryBound(to: Float.self), input = Tensor(a.x, in: x, elementBytes: 4)
+    let place = { (n: Int, c: Int, oy: Int, ox: Int) in
+      Int(a.y.image) * n + Int(a.y.block) * (c / 16) + Int(a.y.row) * oy + Int(a.y.pixel) * ox + c % 16 * 4
+    }
     for n in 0..<Int(a.y.batch) {
       for o in 0..<oc {
         for oy in 0..<Int(a.y.height) {
@@ -229,7 +228,7 @@ extension Check {
                 let ix = ox * Int(a.stride_x) + kx * Int(a.dilation_x) - Int(a.pad_left)
                 if iy < 0 || iy >= Int(a.x.height) || ix < 0 || ix >= Int(a.x.width) { continue }
                 for i in 0..<ic {
-                  let v = Double(input.address(n, i, iy, ix).loadUnaligned(as: Float.self))
+                  let v = Double(input.address(n, isDepthwise ? o : i, iy, ix).loadUnaligned(as: Float.self))
                   let product = v * Double(w[((o * ic + i) * kh + ky) * kw + kx])
                   sum += product
                   magnitude += product.magnitude
@@ -237,16 +236,11 @@ extension Check {
               }
             }
             let exact = min(max(sum, Double(a.low)), Double(a.high))
-            let got = Double(y.address(n, o, oy, ox).loadUnaligned(as: Float.self))
+            let result = UnsafeRawPointer(a.y.data) + place(n, o, oy, ox)
             // Each of the products and additions rounds by at most half a unit in the last place.
-            let bound = magnitude * Double(ic * kh * kw + 2) * 0x1p-24
-            if (got - exact).magnitude <= bound { continue }
-            describeAll()
-            name.utf8Start.withMemoryRebound(to: CChar.self, capacity: 1) { check_text($0) }
-            check_real("exact", exact)
-            check_real("result", got)
-            check_real("bound", bound)
-            check_stop("too far from the sum in float64: ", String(cString: fast.isa), 1)
+            judge(
+              Double(result.loadUnaligned(as: Float.self)), exact: exact, magnitude: magnitude,
+              bound: magnitude * Double(ic * kh * kw + 2) * 0x1p-24, isFast: isFast, describeAll)
           }
         }
       }
@@ -254,7 +248,7 @@ extension Check {
   }
 }
 
-private func describeConvolution(_ a: cnn_conv) {
+func describeConvolution(_ a: cnn_conv) {
   describe("x", a.x)
   describe("y", a.y)
   check_number("kernel_height", Int64(a.kernel_height))

@@ -105,7 +105,9 @@ func convolution<Full: Multiplier, Half: Multiplier, F: Finish, let large: Int, 
   _ share: Share
 ) {
   let view = a.pointee.y, pixels = Int(view.batch) &* Int(view.height) &* Int(view.width)
-  let tiles = (pixels &+ large &- 1) / large, groups = (view.blocks &+ blocks &- 1) / blocks
+  // Blocks of a grouped convolution read different inputs: each is multiplied alone.
+  let together = a.pointee.blocks == nil ? blocks : 1
+  let tiles = (pixels &+ large &- 1) / large, groups = (view.blocks &+ together &- 1) / together
   let units = share.range(of: tiles &* groups)
   var storage = Batch()
   withUnsafeMutablePointer(to: &storage) { batch in
@@ -115,7 +117,7 @@ func convolution<Full: Multiplier, Half: Multiplier, F: Finish, let large: Int, 
     var unit = units.lowerBound
     while unit < units.upperBound {
       // The tiles of one group of blocks.
-      let block = unit / tiles &* blocks, isPair = blocks == 2 && block &+ 1 < view.blocks
+      let block = unit / tiles &* together, isPair = together == 2 && block &+ 1 < view.blocks
       let isHalf = !isPair && isHalf(view, block)
       var first = unit % tiles &* large
       let left = min(units.upperBound &- unit, tiles &- unit % tiles), end = min(pixels, first &+ left &* large)

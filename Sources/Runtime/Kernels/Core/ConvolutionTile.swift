@@ -36,6 +36,16 @@ struct Batch {
   }
 }
 
+extension cnn_conv {
+  /// Where the weights and inputs of a block of output channels are.
+  @inline(__always) func part(_ block: Int) -> cnn_conv_block {
+    if let blocks { return blocks[block] }
+    return cnn_conv_block(
+      weights: weights + block &* Int(weight_block), offsets: offsets, full_segments: full_segments,
+      full_steps: full_steps, last_segments: last_segments, last_steps: last_steps)
+  }
+}
+
 /// Multiplies all segments for the pixels `range` of the batch, one tile after another, and one or two blocks of output
 /// channels. A tile's sums stay in registers; the order of the additions is the order of the segments and steps.
 @inline(never)
@@ -44,8 +54,8 @@ func multiply<M: Multiplier, let pixels: Int, let blocks: Int>(
   _ batch: UnsafeMutablePointer<Batch>
 ) {
   let bias = a.pointee.bias! + block &* 64, blockBytes = Int(a.pointee.weight_block)
-  let data = UnsafeRawPointer(a.pointee.x.data!), offsets = a.pointee.offsets!
-  let full = Int(a.pointee.full_segments), segments = full &+ Int(a.pointee.last_segments)
+  let part = a.pointee.part(block), data = UnsafeRawPointer(a.pointee.x.data!)
+  let full = Int(part.full_segments), segments = full &+ Int(part.last_segments)
   var first = range.lowerBound
   while first < range.upperBound {
     let start = bias.loadUnaligned(as: M.Sums.self)
@@ -58,11 +68,11 @@ func multiply<M: Multiplier, let pixels: Int, let blocks: Int>(
     var inputs = InlineArray<pixels, Int>(repeating: 0)
     unroll(pixels) { inputs[unchecked: $0] = batch.pointee.inputs[unchecked: first &+ $0] }
 
-    var weights = UnsafeRawPointer(a.pointee.weights!) + block &* blockBytes
+    var weights = UnsafeRawPointer(part.weights.unsafelyUnwrapped)
     for segment in 0..<segments {
-      var x = data + Int(offsets[segment])
+      var x = data + Int(part.offsets[segment])
       // The number of steps must not be known: unrolled, the loop's weight loads would be hoisted and the sums spilled.
-      var steps = segment < full ? a.pointee.full_steps : a.pointee.last_steps
+      var steps = segment < full ? part.full_steps : part.last_steps
       while steps > 0 {
         let w0 = weights.loadUnaligned(as: M.Weights.self)
         let w1 = blocks == 2 ? weights.loadUnaligned(fromByteOffset: blockBytes, as: M.Weights.self) : w0
@@ -95,12 +105,12 @@ func multiplyVector<M: Multiplier>(
   var s1 = M.zero
   var s2 = M.zero
   var s3 = M.zero
-  var w = UnsafeRawPointer(a.pointee.weights!) + block &* Int(a.pointee.weight_block)
-  let data = UnsafeRawPointer(a.pointee.x.data!), offsets = a.pointee.offsets!
-  let full = Int(a.pointee.full_segments), segments = full &+ Int(a.pointee.last_segments)
+  let part = a.pointee.part(block), data = UnsafeRawPointer(a.pointee.x.data!)
+  var w = UnsafeRawPointer(part.weights.unsafelyUnwrapped)
+  let full = Int(part.full_segments), segments = full &+ Int(part.last_segments)
   for segment in 0..<segments {
-    var x = data + Int(offsets[segment])
-    var steps = segment < full ? a.pointee.full_steps : a.pointee.last_steps
+    var x = data + Int(part.offsets[segment])
+    var steps = segment < full ? part.full_steps : part.last_steps
     while steps >= 4 {
       s0 = M.add(s0, x, w, step: 0)
       s1 = M.add(s1, x, w, step: 1)

@@ -21,7 +21,7 @@ extension cnn_conv {
   func place(_ ic: Int, _ ky: Int, _ kx: Int, group: Int) -> (step: Int, byte: Int) {
     let kw = Int(kernel_width)
     let segment: Int, position: Int
-    if x.channels > 4 {
+    if x.block != 0 {
       (segment, position) = ((ic / 16 * Int(kernel_height) + ky) * kw + kx, ic % 16)
     } else if dilation_x == 1 {
       (segment, position) = (ky, kx * Int(x.channels) + ic)
@@ -47,8 +47,40 @@ extension cnn_conv {
 
   func weights(ofBlock oc: Int) -> UnsafeRawPointer { UnsafeRawPointer(weights) + Int(weight_block) * (oc / 16) }
 
+  /// Grouped, or a phase of a ConvTranspose: what is summed is in the tables of segments alone (cnn_conv), and x has its halo.
+  var isBySegments: Bool { blocks != nil || kernel_height == 0 }
+
+  /// Calls `body` with the bytes from x.data and from the weights of each step of output pixel (oy, ox).
+  func forEachStep(
+    _ n: Int, _ oc: Int, _ oy: Int, _ ox: Int, _ body: (_ x: UnsafeRawPointer, _ weight: UnsafeRawPointer) -> Void
+  ) {
+    let own = cnn_conv_block(
+      weights: weights.map { $0 + Int(weight_block) * (oc / 16) }, offsets: offsets, full_segments: full_segments,
+      full_steps: full_steps, last_segments: last_segments, last_steps: last_steps)
+    let part = blocks.map { $0[oc / 16] } ?? own
+    var step = 0
+    for s in 0..<Int(part.full_segments + part.last_segments) {
+      let place =
+        Int(x.image) * n + oy * Int(stride_y) * Int(x.row) + ox * Int(stride_x) * Int(x.pixel) + Int(part.offsets[s])
+      for t in 0..<Int(s < Int(part.full_segments) ? part.full_steps : part.last_steps) {
+        body(UnsafeRawPointer(x.data) + place + 4 * t, UnsafeRawPointer(part.weights) + step * 64 + oc % 16 * 4)
+        step += 1
+      }
+    }
+  }
+
   /// S of the uint8 forms.
   func sum(_ n: Int, _ oc: Int, _ oy: Int, _ ox: Int) -> Int32 {
+    if isBySegments {
+      var sum = bias.load(fromByteOffset: oc * 4, as: Int32.self)
+      forEachStep(n, oc, oy, ox) { x, weight in
+        for byte in 0..<4 {
+          let w = Int32(weight.load(fromByteOffset: byte, as: Int8.self))
+          sum &+= Int32(x.load(fromByteOffset: byte, as: UInt8.self)) &* w
+        }
+      }
+      return sum
+    }
     let w = weights(ofBlock: oc)
     var sum = bias.load(fromByteOffset: oc * 4, as: Int32.self)
     forEachTap(oy, ox) { ic, iy, ix, ky, kx in
@@ -62,8 +94,12 @@ extension cnn_conv {
 
 func convF32(_ a: cnn_conv) {
   a.y.forEachElement { n, oc, oy, ox in
-    let w = a.weights(ofBlock: oc)
     var sum = a.bias.load(fromByteOffset: oc * 4, as: Float.self)
+    if a.isBySegments {
+      a.forEachStep(n, oc, oy, ox) { x, w in sum += x.loadUnaligned(as: Float.self) * w.load(as: Float.self) }
+      return a.y.set(n, oc, oy, ox, clamp(sum, a.low, a.high))
+    }
+    let w = a.weights(ofBlock: oc)
     a.forEachTap(oy, ox) { ic, iy, ix, ky, kx in
       let (step, _) = a.place(ic, ky, kx, group: 1)
       let weight = w.load(fromByteOffset: step * 64 + oc % 16 * 4, as: Float.self)

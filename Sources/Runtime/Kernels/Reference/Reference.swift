@@ -5,24 +5,35 @@ import CVector
 /// does all the work.
 @_cdecl("cnn_kernels_reference")
 public func fill(_ out: UnsafeMutablePointer<cnn_kernels>) {
-  out.pointee = cnn_kernels(
-    isa: cv_reference_name(),
-    input_offset: 0,
-    conv_f32: { a, part, _ in if part == 0 { convF32(load(a)) } },
-    conv_u8: { a, part, _ in if part == 0 { convU8(load(a)) } },
-    conv_u8_f32: { a, part, _ in if part == 0 { convU8F32(load(a)) } },
-    max_pool_f32: { a, part, _ in if part == 0 { maxPoolF32(load(a)) } },
-    max_pool_u8: { a, part, _ in if part == 0 { maxPoolU8(load(a)) } },
-    average_pool_f32: { a, part, _ in if part == 0 { averagePoolF32(load(a)) } },
-    average_pool_u8: { a, part, _ in if part == 0 { averagePoolU8(load(a)) } },
-    add_f32: { a, part, _ in if part == 0 { addF32(load(a)) } },
-    add_u8: { a, part, _ in if part == 0 { addU8(load(a)) } },
-    affine_f32: { a, part, _ in if part == 0 { affineF32(load(a)) } },
-    clamp_u8: { a, part, _ in if part == 0 { clampU8(load(a)) } },
-    flatten: { a, part, _ in if part == 0 { flatten(load(a)) } },
-    softmax: { a, part, _ in if part == 0 { softmax(load(a)) } },
-    import_plain: { a, part, _ in if part == 0 { importPlain(load(a)) } },
-    export_plain: { a, part, _ in if part == 0 { exportPlain(load(a)) } })
+  var k = cnn_kernels()
+  k.isa = cv_reference_name()
+  k.conv_f32 = { a, part, _ in if part == 0 { convF32(load(a)) } }
+  k.conv_u8 = { a, part, _ in if part == 0 { convU8(load(a)) } }
+  k.conv_u8_f32 = { a, part, _ in if part == 0 { convU8F32(load(a)) } }
+  k.max_pool_f32 = { a, part, _ in if part == 0 { maxPoolF32(load(a)) } }
+  k.max_pool_u8 = { a, part, _ in if part == 0 { maxPoolU8(load(a)) } }
+  k.average_pool_f32 = { a, part, _ in if part == 0 { averagePoolF32(load(a)) } }
+  k.average_pool_u8 = { a, part, _ in if part == 0 { averagePoolU8(load(a)) } }
+  k.add_f32 = { a, part, _ in if part == 0 { addF32(load(a)) } }
+  k.add_u8 = { a, part, _ in if part == 0 { addU8(load(a)) } }
+  k.affine_f32 = { a, part, _ in if part == 0 { affineF32(load(a)) } }
+  k.clamp_u8 = { a, part, _ in if part == 0 { clampU8(load(a)) } }
+  k.flatten = { a, part, _ in if part == 0 { flatten(load(a)) } }
+  k.softmax = { a, part, _ in if part == 0 { softmax(load(a)) } }
+  k.import_plain = { a, part, _ in if part == 0 { importPlain(load(a)) } }
+  k.export_plain = { a, part, _ in if part == 0 { exportPlain(load(a)) } }
+  k.depthwise_f32 = { a, part, _ in if part == 0 { depthwiseF32(load(a)) } }
+  k.depthwise_u8 = { a, part, _ in if part == 0 { depthwiseU8(load(a)) } }
+  k.depthwise_u8_f32 = { a, part, _ in if part == 0 { depthwiseU8F32(load(a)) } }
+  k.move = { a, part, _ in if part == 0 { move(load(a)) } }
+  k.unary_f32 = { a, part, _ in if part == 0 { unaryF32(load(a)) } }
+  k.unary_u8 = { a, part, _ in if part == 0 { unaryU8(load(a)) } }
+  k.binary_f32 = { a, part, _ in if part == 0 { binaryF32(load(a)) } }
+  k.binary_u8 = { a, part, _ in if part == 0 { binaryU8(load(a)) } }
+  k.fill_halo = { a, part, _ in if part == 0 { fillHalo(load(a)) } }
+  out.pointee = k
 }
 
 func load<Arguments>(_ a: UnsafeRawPointer!) -> Arguments { a.load(as: Arguments.self) }
+
+func fillHalo(_ a: cnn_halo) { a.view.fillHalo(bytes: a.is_float != 0 ? 4 : 1) }

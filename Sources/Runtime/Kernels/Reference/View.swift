@@ -50,6 +50,22 @@ extension cnn_view {
   }
 }
 
+extension cnn_view {
+  /// The halo alone, also behind the channels.
+  func fillHalo(bytes: Int) {
+    let h = Int(halo), lanes = block == 0 ? Int(channels) : (Int(channels) + 15) / 16 * 16
+    for n in 0..<Int(batch) {
+      for y in -h..<Int(height) + h {
+        for x in -h..<Int(width) + h where !contains(y, x) {
+          for c in 0..<lanes {
+            if bytes == 4 { set(n, c, y, x, Float(0)) } else { set(n, c, y, x, UInt8(halo_value)) }
+          }
+        }
+      }
+    }
+  }
+}
+
 /// v between low and high. A NaN stays one.
 func clamp(_ v: Float, _ low: Float, _ high: Float) -> Float {
   let raised = low > v ? low : v

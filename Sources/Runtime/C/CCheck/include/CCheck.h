@@ -43,6 +43,11 @@ static inline void check_report(const char *operation, const char *isa, int64_t 
   printf("%s %s: %lld cases equal, digest %016llx\n", operation, isa, (long long)cases, (unsigned long long)digest);
   fflush(stdout);
 }
+/* `error`: the largest, in parts of what it is measured by. */
+static inline void check_report_close(const char *operation, const char *isa, int64_t cases, double error) {
+  printf("%s %s: %lld cases close, largest difference %.1e\n", operation, isa, (long long)cases, error);
+  fflush(stdout);
+}
 static inline void check_number(const char *name, int64_t value) { printf(" %s=%lld", name, (long long)value); }
 static inline void check_real(const char *name, double value) { printf(" %s=%.9g", name, value); }
 static inline void check_text(const char *text) { printf("%s", text); }

@@ -63,7 +63,7 @@ typedef struct cnn_conv {
   /* conv_u8_f32: y is float, Float(sum) * requantize.scale[channel], clamped to low … high: the last layer of a quantized network */
 } cnn_conv;
 /* ConvTranspose is one cnn_conv (stride 1) for each phase of its strides: y is every stride-th pixel of the output (y.row, y.pixel are
- * multiples, y.halo is 0), the segments are the taps that meet the phase; fill_halo comes last.
+ * multiples, y.halo is 0), the segments are the taps that meet the phase; fill_halo comes last. Its kernel_height is 0: the segments alone say what is summed.
  *
  * Depthwise convolution (group = channels = output channels) has the same arguments: weights in CNNB_LAYOUT_DEPTHWISE, weight_block the bytes of 16
  * channels, offsets NULL; x in blocks. Sum of a channel over ky, kx: x[oy·stride_y + ky·dilation_y − pad_top][…] · weights[block][ky][kx][c]. Kernels may

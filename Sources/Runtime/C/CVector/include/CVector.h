@@ -52,9 +52,11 @@ CV int32_t cv_input_offset(void) {
 #if defined(__FMA__) || defined(__aarch64__)
 CV cv_f32x16 cv_multiply_add(cv_f32x16 sum, float x, cv_f32x16 w) { return __builtin_elementwise_fma((cv_f32x16)(x), w, sum); }
 CV cv_f32x8 cv_multiply_add_half(cv_f32x8 sum, float x, cv_f32x8 w) { return __builtin_elementwise_fma((cv_f32x8)(x), w, sum); }
+CV cv_f32x16 cv_multiply_add_each(cv_f32x16 sum, cv_f32x16 x, cv_f32x16 w) { return __builtin_elementwise_fma(x, w, sum); }
 #else
 CV cv_f32x16 cv_multiply_add(cv_f32x16 sum, float x, cv_f32x16 w) { return sum + x * w; }
 CV cv_f32x8 cv_multiply_add_half(cv_f32x8 sum, float x, cv_f32x8 w) { return sum + x * w; }
+CV cv_f32x16 cv_multiply_add_each(cv_f32x16 sum, cv_f32x16 x, cv_f32x16 w) { return sum + x * w; }
 #endif
 
 /* Per lane: sum + Σ over four bytes of (x − input offset) · w, exact, wrapping. x: four unsigned bytes, the same for all lanes; w: four
@@ -127,6 +129,155 @@ CV cv_i32x16 cv_dot(cv_i32x16 sum, int32_t x, cv_i32x16 w) {
   sum.lo = cv_dot_half(sum.lo, x, w.lo);
   sum.hi = cv_dot_half(sum.hi, x, w.hi);
   return sum;
+}
+#endif
+
+/* Depthwise convolution: what lies beneath up to four neighbouring taps of a kernel's row, 16 channels, prepared for multiplication, and the
+ * weights of the taps, stored as [16 channels][4 taps]. Both are two vectors (Swift imports no struct of vectors): the taps 0 and 2 in the first and
+ * 1 and 3 in the second where 16-bit numbers are multiplied in pairs, so that what is made for one pixel serves its neighbour again; all of them in the
+ * first where there is a dot product or NEON. `step`: bytes from a tap's pixel to the next. Only `count` pixels are read, or up to three more where they
+ * lie side by side. */
+typedef uint8_t cv_u8x16_any __attribute__((ext_vector_type(16), aligned(1)));
+CV cv_u8x16 cv_pixel(const uint8_t *p) { return *(const cv_u8x16_any *)p; }
+CV cv_i32x16 cv_load_i32(const void *p) {
+  cv_i32x16 v;
+  __builtin_memcpy(&v, p, 64);
+  return v;
+}
+
+#if defined(CV_PORTABLE) || defined(__AVX512VNNI__) || defined(__ARM_FEATURE_DOTPROD)
+/* The pixels are turned to [16 channels][4 taps]. So 5 − count neighbouring pixels share one such vector, the weights of the later ones moved up. */
+CV int32_t cv_shares_taps(void) { return 1; }
+CV cv_i32x16 cv_shift_taps(cv_i32x16 w, int32_t taps) { return w << 8 * taps; }
+CV cv_i32x16 cv_taps_first(const uint8_t *p, ptrdiff_t step, int32_t count) {
+  int32_t four = count > 3 || step == 16;
+#if defined(__AVX512VNNI__) && !defined(CV_PORTABLE)
+  /* First the same four channels of the four pixels side by side, then a transposition of 4×4 bytes. */
+  __m512i v;
+  if (step == 16) {
+    v = _mm512_loadu_si512(p);
+  } else {
+    cv_u8x16 p0 = cv_pixel(p), p1 = count > 1 ? cv_pixel(p + step) : p0, p2 = count > 2 ? cv_pixel(p + 2 * step) : p0;
+    cv_u8x16 p3 = four ? cv_pixel(p + 3 * step) : p0;
+    v = _mm512_inserti32x4(_mm512_castsi128_si512((__m128i)p0), (__m128i)p1, 1);
+    v = _mm512_inserti32x4(_mm512_inserti32x4(v, (__m128i)p2, 2), (__m128i)p3, 3);
+  }
+  v = _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), v);
+  return (cv_i32x16)_mm512_shuffle_epi8(
+      v, _mm512_broadcast_i32x4(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15)));
+#else
+  cv_u8x16 p0 = cv_pixel(p), p1 = count > 1 || four ? cv_pixel(p + step) : p0, p2 = count > 2 || four ? cv_pixel(p + 2 * step) : p0;
+  cv_u8x16 p3 = four ? cv_pixel(p + 3 * step) : p0;
+  cv_i32x16 quads;
+#if defined(CV_PORTABLE)
+  for (int c = 0; c < 16; c++) quads[c] = (int32_t)(p0[c] | (uint32_t)p1[c] << 8 | (uint32_t)p2[c] << 16 | (uint32_t)p3[c] << 24);
+#else
+  uint8x16_t a = vzip1q_u8((uint8x16_t)p0, (uint8x16_t)p2), b = vzip2q_u8((uint8x16_t)p0, (uint8x16_t)p2);
+  uint8x16_t c = vzip1q_u8((uint8x16_t)p1, (uint8x16_t)p3), d = vzip2q_u8((uint8x16_t)p1, (uint8x16_t)p3), flip = vdupq_n_u8(128);
+  quads.lo.lo = (cv_i32x4)veorq_u8(vzip1q_u8(a, c), flip);
+  quads.lo.hi = (cv_i32x4)veorq_u8(vzip2q_u8(a, c), flip);
+  quads.hi.lo = (cv_i32x4)veorq_u8(vzip1q_u8(b, d), flip);
+  quads.hi.hi = (cv_i32x4)veorq_u8(vzip2q_u8(b, d), flip);
+#endif
+  return quads;
+#endif
+}
+CV cv_i32x16 cv_taps_second(const uint8_t *p, ptrdiff_t step, int32_t count) { return (cv_i32x16)(0); }
+CV cv_i32x16 cv_tap_weights_first(const void *p) { return cv_load_i32(p); }
+CV cv_i32x16 cv_tap_weights_second(const void *p) { return (cv_i32x16)(0); }
+/* sum + Σ over the taps of (x − input offset) · w, exact, wrapping. */
+CV cv_i32x16 cv_add_taps(cv_i32x16 sum, cv_i32x16 x, cv_i32x16 w, cv_i32x16 x_second, cv_i32x16 w_second, int32_t count) {
+#if defined(CV_PORTABLE)
+  for (int shift = 0; shift < 32; shift += 8) sum += (x >> shift & 255) * ((w << (24 - shift)) >> 24);
+#elif defined(__AVX512VNNI__)
+  sum = (cv_i32x16)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)x, (__m512i)w);
+#else
+  sum.lo.lo = (cv_i32x4)vdotq_s32((int32x4_t)sum.lo.lo, (int8x16_t)x.lo.lo, (int8x16_t)w.lo.lo);
+  sum.lo.hi = (cv_i32x4)vdotq_s32((int32x4_t)sum.lo.hi, (int8x16_t)x.lo.hi, (int8x16_t)w.lo.hi);
+  sum.hi.lo = (cv_i32x4)vdotq_s32((int32x4_t)sum.hi.lo, (int8x16_t)x.hi.lo, (int8x16_t)w.hi.lo);
+  sum.hi.hi = (cv_i32x4)vdotq_s32((int32x4_t)sum.hi.hi, (int8x16_t)x.hi.hi, (int8x16_t)w.hi.hi);
+#endif
+  return sum;
+}
+#elif defined(__aarch64__)
+/* The quarters of a vector are the four pixels, the four taps of all channels. */
+CV int32_t cv_shares_taps(void) { return 0; }
+CV cv_i32x16 cv_shift_taps(cv_i32x16 w, int32_t taps) { return w; }
+CV cv_i32x4 cv_signed_pixel(const uint8_t *p) { return (cv_i32x4)(cv_pixel(p) ^ (cv_u8x16)(128)); }
+CV cv_i32x16 cv_taps_first(const uint8_t *p, ptrdiff_t step, int32_t count) {
+  cv_i32x16 v;
+  v.lo.lo = cv_signed_pixel(p);
+  v.lo.hi = count > 1 ? cv_signed_pixel(p + step) : v.lo.lo;
+  v.hi.lo = count > 2 ? cv_signed_pixel(p + 2 * step) : v.lo.lo;
+  v.hi.hi = count > 3 ? cv_signed_pixel(p + 3 * step) : v.lo.lo;
+  return v;
+}
+CV cv_i32x16 cv_taps_second(const uint8_t *p, ptrdiff_t step, int32_t count) { return (cv_i32x16)(0); }
+CV cv_i32x16 cv_tap_weights_first(const void *p) {
+  int8x16x4_t taps = vld4q_s8((const int8_t *)p);
+  cv_i32x16 v;
+  v.lo.lo = (cv_i32x4)taps.val[0];
+  v.lo.hi = (cv_i32x4)taps.val[1];
+  v.hi.lo = (cv_i32x4)taps.val[2];
+  v.hi.hi = (cv_i32x4)taps.val[3];
+  return v;
+}
+CV cv_i32x16 cv_tap_weights_second(const void *p) { return (cv_i32x16)(0); }
+/* sum + x · w of one or two taps: |x − 128| · |w| · 2 ≤ 32512 fits 16 bits. */
+CV cv_i32x16 cv_add_two_taps(cv_i32x16 sum, cv_i32x8 x, cv_i32x8 w, int32_t both) {
+  int8x16_t x0 = (int8x16_t)x.lo, w0 = (int8x16_t)w.lo, x1 = (int8x16_t)x.hi, w1 = (int8x16_t)w.hi;
+  int16x8_t low = vmull_s8(vget_low_s8(x0), vget_low_s8(w0)), high = vmull_high_s8(x0, w0);
+  if (both) {
+    low = vmlal_s8(low, vget_low_s8(x1), vget_low_s8(w1));
+    high = vmlal_high_s8(high, x1, w1);
+  }
+  sum.lo.lo = (cv_i32x4)vaddw_s16((int32x4_t)sum.lo.lo, vget_low_s16(low));
+  sum.lo.hi = (cv_i32x4)vaddw_high_s16((int32x4_t)sum.lo.hi, low);
+  sum.hi.lo = (cv_i32x4)vaddw_s16((int32x4_t)sum.hi.lo, vget_low_s16(high));
+  sum.hi.hi = (cv_i32x4)vaddw_high_s16((int32x4_t)sum.hi.hi, high);
+  return sum;
+}
+CV cv_i32x16 cv_add_taps(cv_i32x16 sum, cv_i32x16 x, cv_i32x16 w, cv_i32x16 x_second, cv_i32x16 w_second, int32_t count) {
+  sum = cv_add_two_taps(sum, x.lo, w.lo, count > 1);
+  return count > 2 ? cv_add_two_taps(sum, x.hi, w.hi, count > 3) : sum;
+}
+#else
+typedef int16_t cv_i16x32 __attribute__((ext_vector_type(32)));
+typedef uint16_t cv_u16x32 __attribute__((ext_vector_type(32)));
+typedef uint8_t cv_u8x32 __attribute__((ext_vector_type(32)));
+CV int32_t cv_shares_taps(void) { return 0; }
+CV cv_i32x16 cv_shift_taps(cv_i32x16 w, int32_t taps) { return w; }
+CV cv_i32x16 cv_pixel_pair(const uint8_t *p, const uint8_t *q) {
+  cv_u8x32 v = __builtin_shufflevector(cv_pixel(p), cv_pixel(q), 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23, 8, 24, 9, 25, 10,
+                                       26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+  return (cv_i32x16)__builtin_convertvector(v, cv_u16x32);
+}
+CV cv_i32x16 cv_taps_first(const uint8_t *p, ptrdiff_t step, int32_t count) { return cv_pixel_pair(p, count > 2 ? p + 2 * step : p); }
+/* Where the fourth tap is none, its pixel is read only if it is beside the others: the next pixel has the same pair. */
+CV cv_i32x16 cv_taps_second(const uint8_t *p, ptrdiff_t step, int32_t count) {
+  if (count < 2) return (cv_i32x16)(0);
+  return cv_pixel_pair(p + step, count > 3 || step == 16 ? p + 3 * step : p + step);
+}
+CV cv_i32x16 cv_tap_weights_first(const void *p) { return (cv_i32x16)(((cv_i16x32)cv_load_i32(p) << 8) >> 8); }
+CV cv_i32x16 cv_tap_weights_second(const void *p) { return (cv_i32x16)((cv_i16x32)cv_load_i32(p) >> 8); }
+CV cv_i32x16 cv_add_pairs(cv_i32x16 sum, cv_i32x16 x, cv_i32x16 w) {
+#if defined(__AVX512BW__)
+  return sum + (cv_i32x16)_mm512_madd_epi16((__m512i)x, (__m512i)w);
+#elif defined(__AVX2__)
+  sum.lo += (cv_i32x8)_mm256_madd_epi16((__m256i)x.lo, (__m256i)w.lo);
+  sum.hi += (cv_i32x8)_mm256_madd_epi16((__m256i)x.hi, (__m256i)w.hi);
+  return sum;
+#else
+  sum.lo.lo += (cv_i32x4)_mm_madd_epi16((__m128i)x.lo.lo, (__m128i)w.lo.lo);
+  sum.lo.hi += (cv_i32x4)_mm_madd_epi16((__m128i)x.lo.hi, (__m128i)w.lo.hi);
+  sum.hi.lo += (cv_i32x4)_mm_madd_epi16((__m128i)x.hi.lo, (__m128i)w.hi.lo);
+  sum.hi.hi += (cv_i32x4)_mm_madd_epi16((__m128i)x.hi.hi, (__m128i)w.hi.hi);
+  return sum;
+#endif
+}
+CV cv_i32x16 cv_add_taps(cv_i32x16 sum, cv_i32x16 x, cv_i32x16 w, cv_i32x16 x_second, cv_i32x16 w_second, int32_t count) {
+  sum = cv_add_pairs(sum, x, w);
+  return count > 1 ? cv_add_pairs(sum, x_second, w_second) : sum;
 }
 #endif
 
@@ -210,4 +361,11 @@ CV void cv_fill(void *p, int32_t byte, size_t count) { __builtin_memset(p, byte,
 CV void cv_copy(void *to, const void *from, size_t count) { __builtin_memcpy(to, from, count); }
 /* Fetch a line for soon: a hint, never faults. */
 CV void cv_prefetch(const void *p) { __builtin_prefetch(p, 0, 3); }
+
+/* For the naive kernels alone. */
+CV double cv_exponential_double(double v) { return __builtin_exp(v); }
+CV double cv_exponential_minus_one_double(double v) { return __builtin_expm1(v); }
+CV double cv_tangent_double(double v) { return __builtin_tanh(v); }
+CV double cv_error_complement_double(double v) { return __builtin_erfc(v); }
+CV double cv_power_double(double v, double exponent) { return __builtin_pow(v, exponent); }
 #undef CV
