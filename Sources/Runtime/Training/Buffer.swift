@@ -23,7 +23,8 @@ struct Buffer {
   var shape = Shape()
   /// Zeros around the image, as wide as the largest padding among the convolutions that read it.
   var halo = 0
-  /// A network input of at most 4 channels: [N][H][W][C] rather than blocks of 16.
+  /// A network input of at most 4 channels: [N][H][W][C] rather than blocks of 16. A tensor of a rank other than 2 and 4
+  /// lies plain: a row of pixels of one channel.
   var isPixelLayout = false
   /// The run of steps that uses it; -1 before the first.
   var run = -1
@@ -57,6 +58,19 @@ struct Buffer {
       pixel: Int32(pixel), batch: 1, channels: Int32(shape.channels), height: Int32(shape.height),
       width: Int32(shape.width), halo: Int32(halo), halo_value: 0)
     slot = cnn_slot(view: view, share: spansRuns ? 0 : Int64(imageBytes))
+  }
+}
+
+extension Buffer {
+  /// One image, for what works element by element. A plain tensor becomes a row of blocks; the last may reach into the
+  /// room behind the image.
+  func elements(_ image: Int, _ share: Int) -> cnn_view {
+    var view = slot.view(image, share)
+    if isPixelLayout {
+      view.width = Int32((shape.channels * shape.pixels + 15) / 16)
+      (view.channels, view.height, view.pixel) = (16, 1, 64)
+    }
+    return view
   }
 }
 

@@ -33,3 +33,10 @@ struct GradientView {
     }
   }
 }
+
+extension Trainer {
+  /// The first of the images.
+  func view(_ buffer: Int, _ images: Images) -> GradientView {
+    GradientView(plan.buffers[buffer].elements(images.first, images.share))
+  }
+}

@@ -1,82 +1,79 @@
 import Bundle
+import CBundle
 import CKernels
+import CTrainingKernels
 
-/// A layer as it is trained: an operator, with the ReLU behind it where one follows. Numbers of buffers and
+/// A layer as it is trained: an operator, with the clamp (ReLU, Clip) behind it where one follows. Numbers of buffers and
 /// parameters are -1 where there is none.
 struct Layer {
-  enum Kind { case conv, batchNormalization, relu, maxPool, averagePool, add, flatten }
+  /// Each has a file in Layers/, with the same functions in the same order: what it reads of the operator, its steps,
+  /// its memory, forward, backward. The update is the optimizer's: one loop over all parameters. Layers.swift has the
+  /// list.
+  enum Kind {
+    case convolution, depthwise, batchNormalization, clamp, maxPool, averagePool, add, flatten, dropout
+  }
 
-  var kind = Kind.relu
-  var relu = false
+  var kind: Kind
+  /// The operator's number, and what it says.
+  let number: Int
+  let op: cnnb_operator
+  var clamp = Clamp()
   /// Tensors: inputs and output.
   var x: Int, x2 = -1, y: Int
-  /// Conv: weight and bias. BatchNormalization: scale and bias, running mean and variance.
+  /// Weight and bias, or scale and bias; running mean and variance.
   var weight = -1, bias = -1, mean = -1, variance = -1
   /// The window of a convolution or pool.
   var vertical: Window, horizontal: Window
-  var countsPadding = false
 
-  // Conv. A fully connected layer is one of 1×1 on one pixel.
+  /// A convolution's; a fully connected layer is one of 1×1 on one pixel.
   var forward = Segments()
   /// The gradient of x, one convolution for each of the stride's positions.
   var phases: UnsafeMutablePointer<Phase>?
   var phaseCount = 0
+  /// A depthwise convolution's taps, as they lie in x.
+  var taps: UnsafeMutablePointer<cnn_tap_offset>?
 
   var norm = BatchNorm()
-}
 
-/// The table of offsets that a convolution walks along (cnn_conv).
-struct Segments {
-  var offsets: UnsafeMutablePointer<Int32>?
-  var fullSegments = 0, fullSteps = 16, lastSegments = 0, lastSteps = 0
-
-  init() {}
-  init(_ order: ConvOrder) {
-    fullSegments = order.fullSegments
-    fullSteps = order.fullSteps
-    lastSegments = order.lastSegments
-    lastSteps = order.lastSteps
+  init(_ kind: Kind, _ model: Model, _ number: Int, x: Int) throws(Failure) {
+    self.kind = kind
+    self.number = number
+    self.x = x
+    op = model.operation(number)
+    y = model.output(number)
+    vertical = .vertical(op)
+    horizontal = .horizontal(op)
+    switch Int(op.activation) {
+    case CNNB_ACTIVATION_NONE: break
+    case CNNB_ACTIVATION_RELU: clamp = .relu
+    case CNNB_ACTIVATION_CLIP: clamp = Clamp(op.activation_values.0, op.activation_values.1)
+    default: throw .unsupported("its activation (number %) cannot be trained", Int(op.activation))
+    }
   }
 }
 
-/// The pixels of x whose row is `firstRow`, `firstRow` + stride, … and column likewise: their gradient is a
-/// convolution of stride 1 with those elements of the kernel that meet them, turned.
-struct Phase {
-  var firstRow = 0, firstColumn = 0, height = 0, width = 0
-  var taps = 0
-  var segments = Segments()
-  var weights: UnsafeMutablePointer<Float>?
-}
+/// Values below `low` or above `high` become these; the gradient passes strictly between them.
+struct Clamp: Equatable {
+  var low = -Float.infinity, high = Float.infinity
 
-/// What a batch normalisation sums up and derives from the sums. Arrays of one value per channel, padded to 16.
-struct BatchNorm {
-  var epsilon: Float = 0
-  /// Of the batch (or, to evaluate, the running ones): y = x · scale + shift.
-  var meanOfBatch: UnsafeMutablePointer<Float>?, scale: UnsafeMutablePointer<Float>?
-  var shift: UnsafeMutablePointer<Float>?, inverseDeviation: UnsafeMutablePointer<Float>?
-  var dyMean: UnsafeMutablePointer<Float>?, slope: UnsafeMutablePointer<Float>?
-  /// A max pool behind it whose windows touch: their size.
-  var windowHeight = 1, windowWidth = 1
-  /// Sums of the batch, those of each share `share` elements apart; `count` has one element, of values seen.
-  var mean: UnsafeMutablePointer<Double>?, m2: UnsafeMutablePointer<Double>?, count: UnsafeMutablePointer<Double>?
-  var sum: UnsafeMutablePointer<Double>?, product: UnsafeMutablePointer<Double>?
-  /// What a kernel sums up of one image: [3][channels], three times as many for each share.
-  var ofImage: UnsafeMutablePointer<Float>?
-  var share = 0
-  /// Padded to 16.
-  var channels = 0
+  static var relu: Clamp { Clamp(0, .infinity) }
 
-  var isPooled: Bool { windowHeight * windowWidth > 1 }
+  init() {}
+  init(_ low: Float, _ high: Float) {
+    self.low = low
+    self.high = high
+  }
+
+  var isNone: Bool { low == -.infinity && high == .infinity }
 }
 
 /// A pass over the images, or one over all of a share's images at once, or something done once between them.
 struct Step {
   enum Verb {
     // Forward
-    case input, conv, statistics, finishStatistics, normalise, relu, maxPool, averagePool, add, flatten, loss
+    case input, statistics, finishStatistics, forward, loss
     // Backward; `target` is a buffer of gradients
-    case mask, weightGradient, dataGradient, reduceNorm, finishNorm, applyNorm, reluGradient
-    case maxPoolGradient, averagePoolGradient, copyGradient, addGradient, flattenGradient
+    case mask, parameterGradient, finishParameterGradient, inputGradient, copyGradient, addGradient
   }
 
   var verb: Verb
@@ -88,7 +85,16 @@ struct Step {
   var isWhole = false
 
   /// Needs what all shares have summed up: done by one thread when all are here.
-  var isSerial: Bool { verb == .finishStatistics || verb == .finishNorm }
+  var isSerial: Bool { verb == .finishStatistics || verb == .finishParameterGradient }
   /// Only done to learn: evaluation uses the running statistics.
   var isLearning: Bool { isSerial || verb == .statistics }
+}
+
+/// Images of the batch, `count` from `first` on, as a share works on them.
+struct Images {
+  var first: Int, count = 1, share: Int
+
+  @inline(__always) func forEach(_ body: (_ image: Int) -> Void) {
+    for image in first..<first + count { body(image) }
+  }
 }

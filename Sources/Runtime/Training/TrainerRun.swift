@@ -129,13 +129,7 @@ extension Trainer {
     scores[share] = Score()
     guard mode != .evaluate else { return }
     (partials + share * plan.parameters.elements).initialize(repeating: 0, count: plan.parameters.elements)
-    for i in 0..<plan.layerCount {
-      switch plan.layers[i].kind {
-      case .conv: turnWeights(plan.layers[i], share: share)
-      case .batchNormalization: clear(plan.layers[i].norm, share: share)
-      default: break
-      }
-    }
+    for i in 0..<plan.layerCount { begin(plan.layers[i], share: share) }
   }
 
   /// Image by image through as many steps as possible, while it is in the cache.
@@ -145,45 +139,29 @@ extension Trainer {
       var last = step
       while last < end && !plan.steps[last].isWhole { last += 1 }
       if step == last {
-        perform(plan.steps[step], mode, images.lowerBound, images.count, share)
+        perform(plan.steps[step], mode, Images(first: images.lowerBound, count: images.count, share: share))
         step += 1
         continue
       }
       for image in images {
-        for i in step..<last { perform(plan.steps[i], mode, image, 1, share) }
+        for i in step..<last { perform(plan.steps[i], mode, Images(first: image, share: share)) }
       }
       step = last
     }
   }
 
-  @inline(never) private func perform(_ step: Step, _ mode: Mode, _ first: Int, _ count: Int, _ share: Int) {
-    let target = step.target
+  @inline(never) private func perform(_ step: Step, _ mode: Mode, _ images: Images) {
     switch step.verb {
-    case .input: return importImages(first, count, share)
-    case .loss: return loss(learning: mode != .evaluate, first, count, share)
-    default: break
-    }
-    let layer = plan.layers[step.layer]
-    switch step.verb {
-    case .conv: conv(layer, first, count, share)
-    case .statistics: if mode != .evaluate { statistics(layer, first, share) }
-    case .normalise: normalise(layer, first, count, share)
-    case .relu: relu(layer, first, count, share)
-    case .maxPool: pool(kernels.max_pool_f32, layer, first, count, share)
-    case .averagePool: pool(kernels.average_pool_f32, layer, first, count, share)
-    case .add: add(layer, first, count, share)
-    case .flatten: flatten(layer, first, count, share)
-    case .mask, .reluGradient: mask(source: step.source, y: layer.y, target: target, first, share)
-    case .copyGradient: copyGradient(source: step.source, target: target, first, share)
-    case .addGradient: addGradient(source: step.source, target: target, first, share)
-    case .weightGradient: weightGradient(layer, first, count, share)
-    case .dataGradient: dataGradient(step.layer, layer, target: target, first, count, share)
-    case .reduceNorm: reduceNorm(layer, first, share)
-    case .applyNorm: applyNorm(layer, target: target, first, share)
-    case .maxPoolGradient: maxPoolGradient(layer, target: target, first, share)
-    case .averagePoolGradient: averagePoolGradient(layer, target: target, first, share)
-    case .flattenGradient: flattenGradient(layer, target: target, first, share)
-    case .input, .loss, .finishStatistics, .finishNorm: break
+    case .input: importImages(images)
+    case .loss: loss(learning: mode != .evaluate, images.first, images.count, images.share)
+    case .statistics: if mode != .evaluate { statistics(plan.layers[step.layer], images) }
+    case .forward: forward(plan.layers[step.layer], mode, images)
+    case .mask: mask(step, plan.layers[step.layer], images)
+    case .parameterGradient: parameterGradient(plan.layers[step.layer], images)
+    case .inputGradient: inputGradient(plan.layers[step.layer], step, images)
+    case .copyGradient: copyGradient(step, images)
+    case .addGradient: addGradient(step, images)
+    case .finishStatistics, .finishParameterGradient: break
     }
   }
 }

@@ -107,101 +107,26 @@ extension TrainingPlan {
     return Shape(t.channels, t.height, t.width)
   }
 
-  private mutating func addLayer(_ model: Model, _ i: Int) throws(Failure) {
-    let op = model.operation(i), tensor = model.output(i)
-    guard let x = model.input(i, 0) else { throw .unsupported("a layer without an input cannot be trained") }
-    var layer = Layer(x: x, y: tensor, vertical: .vertical(op), horizontal: .horizontal(op))
-    layer.countsPadding = op.window.count_include_pad != 0
-    layer.relu = op.activation == UInt32(CNNB_ACTIVATION_RELU)
-    guard layer.relu || op.activation == UInt32(CNNB_ACTIVATION_NONE) else {
-      throw .unsupported("its activation (number %) cannot be trained", Int(op.activation))
-    }
-    switch Int(op.kind) {
-    case CNNB_OP_CONV, CNNB_OP_GEMM:
-      guard op.kind == UInt32(CNNB_OP_GEMM) || op.window.group == 1 else {
-        throw .unsupported("convolutions of more than one group cannot be trained")
-      }
-      layer.kind = .conv
-      if op.kind == UInt32(CNNB_OP_GEMM) { layer.setWindow(1, 1) }
-      layer.weight = try parameters.add(model, model.input(i, 1), dilationX: layer.horizontal.dilation)
-      layer.bias = try parameters.add(model, model.input(i, 2))
-    case CNNB_OP_BATCH_NORMALIZATION:
-      layer.kind = .batchNormalization
-      layer.norm.epsilon = op.values.0
-      layer.weight = try parameters.add(model, model.input(i, 1))
-      layer.bias = try parameters.add(model, model.input(i, 2))
-      layer.mean = try parameters.add(model, model.input(i, 3), trainable: false)
-      layer.variance = try parameters.add(model, model.input(i, 4), trainable: false)
-    case CNNB_OP_RELU:
-      if fuseRelu(layer) { return }
-    case CNNB_OP_MAX_POOL:
-      layer.kind = .maxPool
-      if fusePool(layer) { return }
-    case CNNB_OP_AVERAGE_POOL: layer.kind = .averagePool
-    case CNNB_OP_GLOBAL_MAX_POOL, CNNB_OP_GLOBAL_AVERAGE_POOL:
-      layer.kind = op.kind == UInt32(CNNB_OP_GLOBAL_MAX_POOL) ? .maxPool : .averagePool
-      layer.setWindow(buffers[x].shape.height, buffers[x].shape.width)
-    case CNNB_OP_ADD:
-      layer.kind = .add
-      layer.x2 = model.input(i, 1) ?? x
-    case CNNB_OP_FLATTEN:
-      layer.kind = .flatten
-      guard !layer.relu else { throw .unsupported("a ReLU within Flatten cannot be trained") }
-    case CNNB_OP_SOFTMAX:
-      guard layer.y == model.networkOutput(0) else {
-        throw .unsupported("a Softmax can be trained only as the last operator, where the loss takes its place")
-      }
-      logits = x
-      return
-    default: throw .unsupported("operator number % cannot be trained", Int(op.kind))
-    }
-    append(layer)
-  }
-
-  private mutating func append(_ layer: Layer) {
+  mutating func append(_ layer: Layer) {
     (layers + layerCount).initialize(to: layer)
     marks[layer.y].layer = layerCount
     marks[layer.y].needsGradient =
       layer.weight >= 0 || marks[layer.x].needsGradient || (layer.x2 >= 0 && marks[layer.x2].needsGradient)
-    if layer.kind == .conv {
-      let v = layer.vertical, h = layer.horizontal
-      let widest = max(max(v.padBefore, v.padAfter), max(h.padBefore, h.padAfter))
-      buffers[layer.x].halo = max(buffers[layer.x].halo, widest)
-    } else if layer.x == input || layer.x2 == input {
-      buffers[input].isPixelLayout = false
-    }
+    if layer.kind != .convolution && (layer.x == input || layer.x2 == input) { buffers[input].isPixelLayout = false }
     layerCount += 1
   }
 
-  /// A ReLU that alone reads a layer's result becomes part of that layer.
-  private func fuseRelu(_ relu: Layer) -> Bool {
-    let producer = marks[relu.x].layer
-    guard producer >= 0, marks[relu.x].uses == 1, layers[producer].y == relu.x else { return false }
-    switch layers[producer].kind {
-    case .conv, .batchNormalization, .add:
-      guard !layers[producer].relu || !layers[producer].norm.isPooled else { return false }
-      layers[producer].relu = true
-      layers[producer].y = relu.y
-      marks[relu.y].layer = producer
-      marks[relu.y].needsGradient = marks[relu.x].needsGradient
-      return true
-    default: return false
-    }
+  /// The layer that `follower` alone reads, if it can become part of that.
+  func producer(of follower: Layer) -> Int? {
+    let producer = marks[follower.x].layer
+    return producer >= 0 && marks[follower.x].uses == 1 && layers[producer].y == follower.x ? producer : nil
   }
 
-  /// A max pool that alone reads a batch normalisation becomes part of it where its windows touch and are not padded.
-  private func fusePool(_ pool: Layer) -> Bool {
-    let producer = marks[pool.x].layer
-    guard producer >= 0, marks[pool.x].uses == 1, layers[producer].y == pool.x, !pool.relu,
-      layers[producer].kind == .batchNormalization, !layers[producer].norm.isPooled, pool.vertical.touches,
-      pool.horizontal.touches
-    else { return false }
-    layers[producer].norm.windowHeight = pool.vertical.kernel
-    layers[producer].norm.windowWidth = pool.horizontal.kernel
-    layers[producer].y = pool.y
-    marks[pool.y].layer = producer
-    marks[pool.y].needsGradient = true
-    return true
+  /// Lets a layer write what `follower` would.
+  func extend(_ producer: Int, to follower: Layer) {
+    layers[producer].y = follower.y
+    marks[follower.y].layer = producer
+    marks[follower.y].needsGradient = marks[follower.x].needsGradient
   }
 
   private func checkLogits() throws(Failure) {
@@ -226,46 +151,14 @@ extension TrainingPlan {
       widest = max(widest, buffers[i].shape.channels)
     }
     noBias = zeros((widest + 15) & ~15, &arena)
-    for i in 0..<layerCount {
-      switch layers[i].kind {
-      case .conv:
-        makeForward(i, &arena)
-        makePhases(i, &arena)
-      case .batchNormalization: makeNorm(i, &arena)
-      default: break
-      }
-    }
+    for i in 0..<layerCount { place(i, &arena) }
     copyNames(&arena)
   }
 
-  private func zeros(_ count: Int, _ arena: inout Arena) -> UnsafeMutablePointer<Float>? {
+  func zeros(_ count: Int, _ arena: inout Arena) -> UnsafeMutablePointer<Float>? {
     let array = arena.take(Float.self, count)
     array?.initialize(repeating: 0, count: count)
     return array
-  }
-
-  private func makeNorm(_ number: Int, _ arena: inout Arena) {
-    let channels = (buffers[value(layers[number].x)].shape.channels + 15) & ~15
-    var norm = layers[number].norm
-    // Zero where there is no channel, so that the lanes behind the last one stay 0 everywhere.
-    norm.meanOfBatch = zeros(channels, &arena)
-    norm.scale = zeros(channels, &arena)
-    norm.shift = zeros(channels, &arena)
-    norm.inverseDeviation = zeros(channels, &arena)
-    norm.dyMean = zeros(channels, &arena)
-    norm.slope = zeros(channels, &arena)
-    norm.channels = channels
-    norm.ofImage = zeros(3 * channels * shares, &arena)
-    // Shares write at the same time: whole cache lines to each.
-    norm.share = 4 * channels + 8
-    if let sums = arena.take(Double.self, shares * norm.share) {
-      norm.mean = sums
-      norm.m2 = sums + channels
-      norm.sum = sums + 2 * channels
-      norm.product = sums + 3 * channels
-      norm.count = sums + 4 * channels
-    }
-    layers[number].norm = norm
   }
 
   /// The model may be closed while the trainer lives.

@@ -143,7 +143,7 @@ func batchNormPool(_ arguments: UnsafeRawPointer?, _ first: Int32, _ count: Int3
 }
 
 @inline(never) private func poolBlock(_ b: NormBlock) {
-  let y = b.at(b.a.pointee.y), low = all(b.a.pointee.relu != 0 ? 0 : -Float.infinity), high = all(Float.infinity)
+  let y = b.at(b.a.pointee.y), low = all(b.a.pointee.low), high = all(b.a.pointee.high)
   forEachWindow(b, b.a.pointee.y) { window, offset, hasOutput in
     if hasOutput { y.put(cv_clamp(window.largest(b).value, low, high), offset) }
   }
@@ -151,18 +151,32 @@ func batchNormPool(_ arguments: UnsafeRawPointer?, _ first: Int32, _ count: Int3
 
 // MARK: - Backward
 
+/// Where a gradient passes: strictly between the limits of the clamp.
+private struct Passage {
+  let low: Floats, high: Floats
+
+  @inline(__always) init(_ b: NormBlock) {
+    low = all(b.a.pointee.low)
+    high = all(b.a.pointee.high)
+  }
+
+  @inline(__always) func callAsFunction(_ gradient: Floats, _ value: Floats) -> Floats {
+    gradient.replacing(with: 0, where: value .<= low .| value .>= high)
+  }
+}
+
 private struct NormSums {
-  let mean: Floats, low: Floats
+  let mean: Floats, passage: Passage
   var sum = Floats(repeating: 0), product = Floats(repeating: 0)
 
-  @inline(__always) init(mean: Floats, low: Floats) {
-    self.mean = mean
-    self.low = low
+  @inline(__always) init(_ b: NormBlock) {
+    mean = b.channels(b.a.pointee.mean)
+    passage = Passage(b)
   }
 
   /// A gradient, x and what x was normalised to.
   @inline(__always) mutating func add(_ gradient: Floats, _ value: Floats, _ x: Floats) {
-    let g = gradient.replacing(with: 0, where: value .<= low)
+    let g = passage(gradient, value)
     sum += g
     product += g * (x - mean)
   }
@@ -174,7 +188,7 @@ func batchNormReduce(_ arguments: UnsafeRawPointer?, _ first: Int32, _ count: In
 
 @inline(never) private func reduceBlock(_ b: NormBlock) {
   let dy = UnsafeRawPointer(b.at(b.a.pointee.dy))
-  var sums = NormSums(mean: b.channels(b.a.pointee.mean), low: reluLimit(b))
+  var sums = NormSums(b)
   if isPooled(b) {
     forEachWindow(b, b.a.pointee.dy) { window, offset, hasOutput in
       guard hasOutput else { return }
@@ -201,7 +215,7 @@ func batchNormApply(_ arguments: UnsafeRawPointer?, _ first: Int32, _ count: Int
 }
 
 @inline(never) private func applyBlock(_ b: NormBlock) {
-  let dy = UnsafeRawPointer(b.at(b.a.pointee.dy)), dx = b.at(b.a.pointee.dx), low = reluLimit(b)
+  let dy = UnsafeRawPointer(b.at(b.a.pointee.dy)), dx = b.at(b.a.pointee.dx), passage = Passage(b)
   let mean = b.channels(b.a.pointee.mean), slope = b.channels(b.a.pointee.slope)
   let dyMean = b.channels(b.a.pointee.dy_mean)
   @inline(__always) func derivative(_ g: Floats, _ x: Floats) -> Floats {
@@ -210,7 +224,7 @@ func batchNormApply(_ arguments: UnsafeRawPointer?, _ first: Int32, _ count: Int
   if isPooled(b) {
     forEachWindow(b, b.a.pointee.dy) { window, offset, hasOutput in
       let best = window.largest(b)
-      let g = hasOutput ? dy.floats(offset).replacing(with: 0, where: best.value .<= low) : Floats(repeating: 0)
+      let g = hasOutput ? passage(dy.floats(offset), best.value) : Floats(repeating: 0)
       let target = dx + (window.offset.y &* b.a.pointee.dx.row &+ window.offset.x &* blockBytes)
       window.forEachTap { tap, i, j in
         let x = window.x.floats(i &* b.row &+ j &* blockBytes)
@@ -222,7 +236,7 @@ func batchNormApply(_ arguments: UnsafeRawPointer?, _ first: Int32, _ count: Int
     for y in 0..<b.height {
       var p = b.x + y &* b.row, d = dy + y &* b.a.pointee.dy.row, t = dx + y &* b.a.pointee.dx.row
       for _ in 0..<b.width {
-        let x = p.floats(), g = d.floats().replacing(with: 0, where: x * b.scale + b.shift .<= low)
+        let x = p.floats(), g = passage(d.floats(), x * b.scale + b.shift)
         t.put(derivative(g, x))
         p += blockBytes
         d += blockBytes
@@ -234,9 +248,4 @@ func batchNormApply(_ arguments: UnsafeRawPointer?, _ first: Int32, _ count: Int
 
 @inline(__always) private func isPooled(_ b: NormBlock) -> Bool {
   b.a.pointee.window_height &* b.a.pointee.window_width > 1
-}
-
-/// No value is less than or equal to −∞ but itself: without ReLU every gradient passes.
-@inline(__always) private func reluLimit(_ b: NormBlock) -> Floats {
-  all(b.a.pointee.relu != 0 ? 0 : -Float.infinity)
 }

@@ -27,25 +27,47 @@ typedef struct cnn_conv_gradient {
   int64_t share;                    /* bytes to the next share's weights and bias */
 } cnn_conv_gradient;
 
-/* Batch normalisation, perhaps with a ReLU and a max pool of windows that touch (their stride is their size) behind it, so that only
- * x and the pool's output are kept: y = max over the window of x · scale + shift, at least 0 with relu. Window 1×1: no pool.
+/* Gradients of a depthwise convolution, all tensors in blocks.
+ * Of the weights, added to what is there: weights[block][t][16 c] += Σ over images and output pixels  dy[c] · x[oy·stride_y·row + ox·stride_x·pixel + taps[t].pixel]
+ * and bias[c] += Σ dy[c]. */
+typedef struct cnn_tap_offset { int32_t pixel, weight; /* bytes */ } cnn_tap_offset;
+typedef struct cnn_depthwise_weights {
+  cnn_slot x, dy;
+  const cnn_tap_offset *taps;       /* in the order of the weights */
+  int32_t tap_count, stride_y, stride_x;
+  float *weights, *bias;            /* of share 0; bias may be NULL */
+  int64_t share;                    /* bytes to the next share's weights and bias */
+} cnn_depthwise_weights;
+/* Of the input: dx[pixel] = Σ dy[pixel + taps[t].pixel] · weights[block][taps[t].weight]. dx.row and dx.pixel may be multiples, for one phase of the strides. */
+typedef struct cnn_depthwise_data {
+  cnn_slot dy, dx;
+  const cnn_tap_offset *taps;
+  int32_t tap_count;
+  const float *weights;
+  int64_t weight_block;             /* bytes */
+} cnn_depthwise_data;
+
+/* Batch normalisation, perhaps with a clamp and a max pool of windows that touch (their stride is their size) behind it, so that only
+ * x and the pool's output are kept: y = max over the window of x · scale + shift, clamped to low … high. Window 1×1: no pool.
  * Arrays have a value per channel, padded to 16. Sums are those of image `first` alone (count is 1): whoever calls adds them up in
  * double precision. */
 typedef struct cnn_batch_norm {
   cnn_slot x, y, dy, dx;
   const float *mean, *scale, *shift, *dy_mean, *slope;
-  int32_t relu, window_height, window_width;
+  float low, high;                  /* ReLU: 0, +inf; none: −inf, +inf */
+  int32_t window_height, window_width;
   float *sums;                      /* [3][channels] */
 } cnn_batch_norm;
 
 typedef struct cnn_training_kernels {
   cnn_training_kernel conv_gradient;
+  cnn_training_kernel depthwise_weights, depthwise_data;
   /* sums = a rough mean, Σ (x − rough mean), Σ (x − rough mean)² */
   cnn_training_kernel batch_norm_statistics;
   /* y, where there is a pool */
   cnn_training_kernel batch_norm_pool;
   /* sums = Σ g, Σ g · (x − mean), g being the gradient at x · scale + shift: dy at the first largest of the window, 0 elsewhere and
-   * where the ReLU is */
+   * where the clamp is */
   cnn_training_kernel batch_norm_reduce;
   /* dx = scale · (g − dy_mean − (x − mean) · slope), with dy_mean = Σ g / n, slope = (Σ g · (x − mean) / n) / (variance + ε) */
   cnn_training_kernel batch_norm_apply;
@@ -57,6 +79,13 @@ void cnn_training_kernels_avx2(cnn_training_kernels *out);
 void cnn_training_kernels_avx512(cnn_training_kernels *out);
 /* With dotprod too. */
 void cnn_training_kernels_neon(cnn_training_kernels *out);
+
+/* Taps of the depthwise weight gradient's register tile. */
+#if defined(__AVX512F__)
+#define CNN_DEPTHWISE_TAPS 9
+#else
+#define CNN_DEPTHWISE_TAPS 3
+#endif
 
 /* Rows of the weight gradient's register tile; a row of 16 takes two vector registers (AVX2), one (AVX-512) or four (SSE, NEON). */
 #if defined(__AVX512F__)

@@ -2,6 +2,31 @@ import Bundle
 import CKernels
 import CTrainingKernels
 
+/// The table of offsets that a convolution walks along (cnn_conv).
+struct Segments {
+  var offsets: UnsafeMutablePointer<Int32>?
+  var fullSegments = 0, fullSteps = 16, lastSegments = 0, lastSteps = 0
+
+  init() {}
+  init(_ order: ConvOrder) {
+    fullSegments = order.fullSegments
+    fullSteps = order.fullSteps
+    lastSegments = order.lastSegments
+    lastSteps = order.lastSteps
+  }
+}
+
+/// The pixels of x whose row is `firstRow`, `firstRow` + stride, … and column likewise: their gradient is a
+/// convolution of stride 1 with those elements of the kernel that meet them, turned.
+struct Phase {
+  var firstRow = 0, firstColumn = 0, height = 0, width = 0
+  var taps = 0
+  var segments = Segments()
+  var weights: UnsafeMutablePointer<Float>?
+  /// Of a depthwise convolution.
+  var offsets: UnsafeMutablePointer<cnn_tap_offset>?
+}
+
 extension Layer {
   var isStrided: Bool { vertical.stride != 1 || horizontal.stride != 1 }
 
@@ -52,10 +77,10 @@ extension TrainingPlan {
   /// The zeros around dy that the gradient of x reads, and the buffer for its parts.
   func shapeGradients(_ number: Int) {
     let layer = layers[number]
-    guard layer.kind == .conv else { return }
+    guard layer.kind == .convolution || layer.kind == .depthwise else { return }
     let dy = gradient(layer.y)
     buffers[dy].halo = max(buffers[dy].halo, max(rows(layer).reach, columns(layer).reach))
-    buffers[phaseBuffer(number)].shape = Shape(
+    buffers[phaseBuffer(layer.number)].shape = Shape(
       buffers[value(layer.x)].shape.channels, rows(layer).count(0), columns(layer).count(0))
   }
 
@@ -94,18 +119,17 @@ extension TrainingPlan {
     let phases = arena.take(Phase.self, layers[number].phaseCount)
     layers[number].phases = phases
     for i in 0..<layers[number].phaseCount {
-      let phase = makePhase(layer, rows, columns, i / columns.phases, i % columns.phases, &arena)
+      var phase = Phase(firstRow: i / columns.phases, firstColumn: i % columns.phases)
+      phase.height = rows.count(phase.firstRow)
+      phase.width = columns.count(phase.firstColumn)
+      forEachTap(layer, phase) { _, _ in phase.taps += 1 }
+      if layer.kind == .depthwise { makeTaps(layer, &phase, &arena) } else { makeSegments(layer, &phase, &arena) }
       if let phases { (phases + i).initialize(to: phase) }
     }
   }
 
-  private func makePhase(
-    _ layer: Layer, _ rows: Axis, _ columns: Axis, _ row: Int, _ column: Int, _ arena: inout Arena
-  ) -> Phase {
-    var phase = Phase(firstRow: row, firstColumn: column, height: rows.count(row), width: columns.count(column))
-    for ky in 0..<rows.window.kernel where rows.meets(row, ky) {
-      for kx in 0..<columns.window.kernel where columns.meets(column, kx) { phase.taps += 1 }
-    }
+  private func makeSegments(_ layer: Layer, _ phase: inout Phase, _ arena: inout Arena) {
+    let rows = self.rows(layer), columns = self.columns(layer)
     let order = parameters.list[layer.weight].order, view = buffers[gradient(layer.y)].slot.view
     let rest = order.outputChannels % 16
     phase.segments.fullSegments = order.outputChannels / 16 * phase.taps
@@ -114,15 +138,14 @@ extension TrainingPlan {
     phase.segments.offsets = arena.take(Int32.self, order.blocks * phase.taps)
     // A block of 16 inputs of x to each step. (The count was checked with the constant's size.)
     phase.weights = arena.take(Float.self, order.inputBlocks * 16 * phase.taps * order.outputChannels)
-    guard var out = phase.segments.offsets else { return phase }
+    guard var out = phase.segments.offsets else { return }
     for block in 0..<order.blocks {
       forEachTap(layer, phase) { ky, kx in
-        let y = rows.output(row, ky), x = columns.output(column, kx)
+        let y = rows.output(phase.firstRow, ky), x = columns.output(phase.firstColumn, kx)
         out.pointee = Int32(block * Int(view.block) + y * Int(view.row) + x * Int(view.pixel))
         out += 1
       }
     }
-    return phase
   }
 
   @inline(never) func forEachTap(_ layer: Layer, _ phase: Phase, _ body: (_ ky: Int, _ kx: Int) -> Void) {

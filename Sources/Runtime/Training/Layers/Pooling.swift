@@ -2,17 +2,52 @@ import Bundle
 import CKernels
 import CTrainingKernels
 
-// The gradients of pools, sums, ReLU and changes of shape, one image at a time. They are a small part of the time of
-// any network, so they are compiled once, for every processor.
+// Max and average pools; a global one has a window as large as the image.
+
+extension TrainingPlan {
+  mutating func addPool(_ layer: Layer) { if layer.kind != .maxPool || !fusePool(layer) { append(layer) } }
+
+  mutating func addGlobalPool(_ layer: Layer) {
+    var layer = layer
+    layer.setWindow(buffers[layer.x].shape.height, buffers[layer.x].shape.width)
+    append(layer)
+  }
+
+  /// A max pool that alone reads a batch normalisation becomes part of it where its windows touch and are not padded.
+  private func fusePool(_ pool: Layer) -> Bool {
+    guard let producer = producer(of: pool), layers[producer].kind == .batchNormalization,
+      !layers[producer].norm.isPooled, pool.vertical.touches, pool.horizontal.touches
+    else { return false }
+    layers[producer].norm.windowHeight = pool.vertical.kernel
+    layers[producer].norm.windowWidth = pool.horizontal.kernel
+    extend(producer, to: pool)
+    return true
+  }
+}
+
 extension Trainer {
-  func view(_ buffer: Int, _ image: Int, _ share: Int) -> GradientView {
-    GradientView(plan.buffers[buffer].slot.view(image, share))
+  func pool(_ kernel: cnn_kernel, _ layer: Layer, _ images: Images) {
+    var call = cnn_pool()
+    let v = layer.vertical, h = layer.horizontal
+    (call.kernel_height, call.kernel_width) = (Int32(v.kernel), Int32(h.kernel))
+    (call.stride_y, call.stride_x) = (Int32(v.stride), Int32(h.stride))
+    (call.pad_top, call.pad_left) = (Int32(v.padBefore), Int32(h.padBefore))
+    (call.pad_bottom, call.pad_right) = (Int32(v.padAfter), Int32(h.padAfter))
+    (call.dilation_y, call.dilation_x) = (Int32(v.dilation), Int32(h.dilation))
+    call.count_include_pad = Int32(bitPattern: layer.op.window.count_include_pad)
+    call.low = -.infinity
+    call.high = .infinity
+    images.forEach { image in
+      call.x = plan.buffers[layer.x].slot.view(image, images.share)
+      call.y = plan.buffers[layer.y].slot.view(image, images.share)
+      kernel(&call, 0, 1)
+    }
   }
 
   /// The gradient goes to the first largest element of each window, as in PyTorch.
-  func maxPoolGradient(_ layer: Layer, target: Int, _ image: Int, _ share: Int) {
-    let x = view(layer.x, image, share), dy = view(plan.gradient(layer.y), image, share)
-    let dx = view(target, image, share)
+  func maxPoolGradient(_ layer: Layer, target: Int, _ images: Images) {
+    let x = view(layer.x, images), dy = view(plan.gradient(layer.y), images)
+    let dx = view(target, images)
     dx.forEach { b, y, x in dx[b, y, x] = Floats(repeating: 0) }
     dy.forEach { b, oy, v in
       let rows = layer.vertical.taps(at: oy, of: x.height), columns = layer.horizontal.taps(at: v / 4, of: x.width)
@@ -31,14 +66,14 @@ extension Trainer {
     }
   }
 
-  func averagePoolGradient(_ layer: Layer, target: Int, _ image: Int, _ share: Int) {
-    let dy = view(plan.gradient(layer.y), image, share), dx = view(target, image, share)
+  func averagePoolGradient(_ layer: Layer, target: Int, _ images: Images) {
+    let dy = view(plan.gradient(layer.y), images), dx = view(target, images)
     dx.forEach { b, y, x in dx[b, y, x] = Floats(repeating: 0) }
     dy.forEach { b, oy, v in
       let ox = v / 4
       let rows = layer.vertical.taps(at: oy, of: dx.height), columns = layer.horizontal.taps(at: ox, of: dx.width)
       var count = rows.count * columns.count
-      if layer.countsPadding {
+      if layer.op.window.count_include_pad != 0 {
         count =
           layer.vertical.paddedTaps(at: oy, of: dx.height) * layer.horizontal.paddedTaps(at: ox, of: dx.width)
       }
@@ -54,35 +89,6 @@ extension Trainer {
     for i in 0..<rows.count {
       for j in 0..<columns.count {
         body(rows.start &+ i &* rows.step, 4 &* (columns.start &+ j &* columns.step) &+ vector)
-      }
-    }
-  }
-
-  /// The gradient where y is positive (ReLU), else 0.
-  func mask(source: Int, y: Int, target: Int, _ image: Int, _ share: Int) {
-    let dy = view(source, image, share), dx = view(target, image, share), y = view(y, image, share)
-    dx.forEach { dx[$0, $1, $2] = dy[$0, $1, $2].replacing(with: 0, where: y[$0, $1, $2] .<= 0) }
-  }
-
-  func copyGradient(source: Int, target: Int, _ image: Int, _ share: Int) {
-    let dy = view(source, image, share), dx = view(target, image, share)
-    dx.forEach { dx[$0, $1, $2] = dy[$0, $1, $2] }
-  }
-
-  func addGradient(source: Int, target: Int, _ image: Int, _ share: Int) {
-    let dy = view(source, image, share), dx = view(target, image, share)
-    dx.forEach { dx[$0, $1, $2] += dy[$0, $1, $2] }
-  }
-
-  /// [C·H·W] in NCHW order → blocks.
-  func flattenGradient(_ layer: Layer, target: Int, _ image: Int, _ share: Int) {
-    let dy = view(plan.gradient(layer.y), image, share).address(0, 0, 0), dx = view(target, image, share)
-    let plane = dx.height * dx.width, channels = plan.buffers[target].shape.channels
-    dx.forEach { b, y, v in
-      let source = dy + 4 &* (16 &* b &* plane &+ y &* dx.width &+ v / 4), channel = 16 &* b &+ 4 &* (v % 4)
-      for c in 0..<min(4, max(0, channels &- channel)) {
-        let value = source.load(fromByteOffset: 4 &* (4 &* (v % 4) &+ c) &* plane, as: Float.self)
-        dx.address(b, y, v).storeBytes(of: value, toByteOffset: 4 &* c, as: Float.self)
       }
     }
   }

@@ -3,7 +3,77 @@ import CKernels
 import CTrainingKernels
 import CVector
 
-// Batch normalisation (Ioffe & Szegedy 2015), with the ReLU behind it.
+// Batch normalisation (Ioffe & Szegedy 2015), with the clamp (ReLU, Clip) and max pool behind it.
+
+/// What a batch normalisation sums up and derives from the sums. Arrays of one value per channel, padded to 16.
+struct BatchNorm {
+  /// Of the batch (or, to evaluate, the running ones): y = x · scale + shift.
+  var meanOfBatch: UnsafeMutablePointer<Float>?, scale: UnsafeMutablePointer<Float>?
+  var shift: UnsafeMutablePointer<Float>?, inverseDeviation: UnsafeMutablePointer<Float>?
+  var dyMean: UnsafeMutablePointer<Float>?, slope: UnsafeMutablePointer<Float>?
+  /// A max pool behind it whose windows touch: their size.
+  var windowHeight = 1, windowWidth = 1
+  /// Sums of the batch, those of each share `share` elements apart; `count` has one element, of values seen.
+  var mean: UnsafeMutablePointer<Double>?, m2: UnsafeMutablePointer<Double>?, count: UnsafeMutablePointer<Double>?
+  var sum: UnsafeMutablePointer<Double>?, product: UnsafeMutablePointer<Double>?
+  /// What a kernel sums up of one image: [3][channels], three times as many for each share.
+  var ofImage: UnsafeMutablePointer<Float>?
+  var share = 0
+  /// Padded to 16.
+  var channels = 0
+
+  var isPooled: Bool { windowHeight * windowWidth > 1 }
+}
+
+extension TrainingPlan {
+  mutating func addBatchNormalization(_ model: Model, _ layer: Layer) throws(Failure) {
+    var layer = layer
+    layer.weight = try parameters.add(model, model.input(layer.number, 1))
+    layer.bias = try parameters.add(model, model.input(layer.number, 2))
+    layer.mean = try parameters.add(model, model.input(layer.number, 3), trainable: false)
+    layer.variance = try parameters.add(model, model.input(layer.number, 4), trainable: false)
+    append(layer)
+  }
+
+  mutating func batchNormalizationForward(_ i: Int) {
+    let x = value(layers[i].x)
+    emit(.statistics, i, source: x)
+    emit(.finishStatistics, i)
+    emit(.forward, i, source: x, target: value(layers[i].y))
+  }
+
+  mutating func batchNormalizationBackward(_ i: Int) {
+    let x = layers[i].x
+    emit(.parameterGradient, i, source: gradient(layers[i].y), value(x))
+    emit(.finishParameterGradient, i)
+    emitGradient(i, of: x, uses: value(x))
+  }
+
+  func placeBatchNormalization(_ number: Int, _ arena: inout Arena) {
+    let channels = (buffers[value(layers[number].x)].shape.channels + 15) & ~15
+    var norm = layers[number].norm
+    // Zero where there is no channel, so that the lanes behind the last one stay 0 everywhere.
+    norm.meanOfBatch = zeros(channels, &arena)
+    norm.scale = zeros(channels, &arena)
+    norm.shift = zeros(channels, &arena)
+    norm.inverseDeviation = zeros(channels, &arena)
+    norm.dyMean = zeros(channels, &arena)
+    norm.slope = zeros(channels, &arena)
+    norm.channels = channels
+    norm.ofImage = zeros(3 * channels * shares, &arena)
+    // Shares write at the same time: whole cache lines to each.
+    norm.share = 4 * channels + 8
+    if let sums = arena.take(Double.self, shares * norm.share) {
+      norm.mean = sums
+      norm.m2 = sums + channels
+      norm.sum = sums + 2 * channels
+      norm.product = sums + 3 * channels
+      norm.count = sums + 4 * channels
+    }
+    layers[number].norm = norm
+  }
+}
+
 extension Trainer {
   /// Clears what the shares sum up.
   func clear(_ norm: BatchNorm, share: Int) {
@@ -22,7 +92,8 @@ extension Trainer {
     call.shift = UnsafePointer(n.shift)
     call.dy_mean = UnsafePointer(n.dyMean)
     call.slope = UnsafePointer(n.slope)
-    call.relu = layer.relu ? 1 : 0
+    call.low = layer.clamp.low
+    call.high = layer.clamp.high
     call.window_height = Int32(n.windowHeight)
     call.window_width = Int32(n.windowWidth)
     call.sums = n.ofImage! + 3 * n.channels * share
@@ -30,9 +101,10 @@ extension Trainer {
   }
 
   /// Merges an image's mean and squared deviations into the share's (Chan, Golub & LeVeque 1979), in double precision.
-  func statistics(_ layer: Layer, _ image: Int, _ share: Int) {
+  func statistics(_ layer: Layer, _ images: Images) {
+    let share = images.share
     var call = call(layer, share)
-    training.batch_norm_statistics(&call, Int32(image), 1, Int32(share))
+    training.batch_norm_statistics(&call, Int32(images.first), 1, Int32(share))
     let n = layer.norm, at = share * n.share, sums = call.sums!
     let mean = n.mean! + at, m2 = n.m2! + at, seen = n.count! + at
     let own = Double(plan.buffers[layer.x].shape.pixels), before = seen.pointee, after = before + own
@@ -79,7 +151,7 @@ extension Trainer {
   }
 
   private func setScale(_ layer: Layer, _ c: Int, mean: Double, variance: Double) {
-    let n = layer.norm, inverse = 1 / cv_square_root(variance + Double(n.epsilon))
+    let n = layer.norm, inverse = 1 / cv_square_root(variance + Double(layer.op.values.0))
     let scale = Double(values(layer.weight)[c]) * inverse
     n.meanOfBatch![c] = Float(mean)
     n.inverseDeviation![c] = Float(inverse)
@@ -87,35 +159,18 @@ extension Trainer {
     n.shift![c] = Float(Double(values(layer.bias)[c]) - mean * scale)
   }
 
-  func normalise(_ layer: Layer, _ first: Int, _ count: Int, _ share: Int) {
-    if layer.norm.isPooled {
-      var call = call(layer, share)
-      for image in first..<first + count { training.batch_norm_pool(&call, Int32(image), 1, Int32(share)) }
-      return
+  func normalise(_ layer: Layer, _ images: Images) {
+    guard layer.norm.isPooled else {
+      return affine(layer, scale: layer.norm.scale, shift: layer.norm.shift, images)
     }
-    affine(layer, scale: layer.norm.scale, shift: layer.norm.shift, first, count, share)
+    var call = call(layer, images.share)
+    images.forEach { training.batch_norm_pool(&call, Int32($0), 1, Int32(images.share)) }
   }
 
-  func relu(_ layer: Layer, _ first: Int, _ count: Int, _ share: Int) {
-    affine(layer, scale: nil, shift: nil, first, count, share)
-  }
-
-  private func affine(
-    _ layer: Layer, scale: UnsafeMutablePointer<Float>?, shift: UnsafeMutablePointer<Float>?,
-    _ first: Int, _ count: Int, _ share: Int
-  ) {
-    let low: Float = layer.relu || layer.kind == .relu ? 0 : -.infinity
-    for image in first..<first + count {
-      var call = cnn_affine(
-        x: plan.buffers[layer.x].slot.view(image, share), y: plan.buffers[layer.y].slot.view(image, share),
-        scale: scale, shift: shift, low: low, high: .infinity)
-      kernels.affine_f32(&call, 0, 1)
-    }
-  }
-
-  func reduceNorm(_ layer: Layer, _ image: Int, _ share: Int) {
+  func reduceNorm(_ layer: Layer, _ images: Images) {
+    let share = images.share
     var call = call(layer, share)
-    training.batch_norm_reduce(&call, Int32(image), 1, Int32(share))
+    training.batch_norm_reduce(&call, Int32(images.first), 1, Int32(share))
     let n = layer.norm, at = share * n.share
     for c in 0..<n.channels {
       n.sum![at + c] += Double(call.sums[c])
@@ -123,9 +178,10 @@ extension Trainer {
     }
   }
 
-  func applyNorm(_ layer: Layer, target: Int, _ image: Int, _ share: Int) {
+  func applyNorm(_ layer: Layer, target: Int, _ images: Images) {
+    let share = images.share
     var call = call(layer, dx: target, share)
-    training.batch_norm_apply(&call, Int32(image), 1, Int32(share))
+    training.batch_norm_apply(&call, Int32(images.first), 1, Int32(share))
   }
 
   /// The gradients of scale and bias, and what the second pass needs.

@@ -2,28 +2,67 @@ import Bundle
 import CKernels
 import CTrainingKernels
 
-// Convolution and fully connected layers: forward and both gradients.
+// Convolution and fully connected layers.
+
+extension TrainingPlan {
+  mutating func addConvolution(_ model: Model, _ layer: Layer) throws(Failure) {
+    var layer = layer
+    guard layer.op.window.group == 1 else { return try addDepthwise(model, layer) }
+    layer.weight = try parameters.add(model, model.input(layer.number, 1), dilationX: layer.horizontal.dilation)
+    layer.bias = try parameters.add(model, model.input(layer.number, 2))
+    widenHalo(layer)
+    append(layer)
+  }
+
+  mutating func addFullyConnected(_ model: Model, _ layer: Layer) throws(Failure) {
+    var layer = layer
+    layer.setWindow(1, 1)
+    layer.weight = try parameters.add(model, model.input(layer.number, 1))
+    layer.bias = try parameters.add(model, model.input(layer.number, 2))
+    append(layer)
+  }
+
+  /// The zeros that a convolution reads around its input.
+  func widenHalo(_ layer: Layer) {
+    let v = layer.vertical, h = layer.horizontal
+    let widest = max(max(v.padBefore, v.padAfter), max(h.padBefore, h.padAfter))
+    buffers[layer.x].halo = max(buffers[layer.x].halo, widest)
+  }
+
+  mutating func convolutionForward(_ i: Int) {
+    let x = layers[i].x, y = layers[i].y
+    emit(.forward, i, source: value(x), target: value(y), isWhole: isOnePixel(y))
+  }
+
+  mutating func convolutionBackward(_ i: Int) {
+    let x = layers[i].x, y = layers[i].y
+    emit(.parameterGradient, i, source: gradient(y), isWhole: isOnePixel(y), value(x))
+    if layers[i].isStrided {
+      emitGradient(i, of: x, uses: phaseBuffer(layers[i].number))
+    } else {
+      emitGradient(i, of: x, isWhole: isOnePixel(x) && isOnePixel(y))
+    }
+  }
+
+  func placeConvolution(_ i: Int, _ arena: inout Arena) {
+    makeForward(i, &arena)
+    makePhases(i, &arena)
+  }
+}
+
 extension Trainer {
-  func conv(_ layer: Layer, _ first: Int, _ count: Int, _ share: Int) {
+  func convolution(_ layer: Layer, _ images: Images) {
     var call = prepare(layer.forward)
     let order = parameter(layer.weight).order
     call.weights = UnsafePointer(UnsafeRawPointer(values(layer.weight)).assumingMemoryBound(to: UInt8.self))
     call.weight_block = Int64(order.rows * 64)
     if layer.bias >= 0 { call.bias = UnsafeRawPointer(values(layer.bias)) }
-    call.stride_y = Int32(layer.vertical.stride)
-    call.stride_x = Int32(layer.horizontal.stride)
-    call.kernel_height = Int32(layer.vertical.kernel)
-    call.kernel_width = Int32(layer.horizontal.kernel)
-    call.dilation_y = Int32(layer.vertical.dilation)
-    call.dilation_x = Int32(layer.horizontal.dilation)
-    call.pad_top = Int32(layer.vertical.padBefore)
-    call.pad_left = Int32(layer.horizontal.padBefore)
-    call.low = layer.relu ? 0 : -.infinity
+    call.setWindow(layer)
     let x = plan.buffers[layer.x].slot, y = plan.buffers[layer.y].slot
-    convolve(&call, x.view(first, share), y.view(first, share), count)
+    convolve(&call, x.view(images.first, images.share), y.view(images.first, images.share), images.count)
   }
 
-  private func prepare(_ s: Segments) -> cnn_conv {
+  func prepare(_ s: Segments) -> cnn_conv {
     var call = cnn_conv()
     call.bias = UnsafeRawPointer(plan.noBias)
     call.offsets = UnsafePointer(s.offsets)
@@ -40,19 +79,20 @@ extension Trainer {
     return call
   }
 
-  func weightGradient(_ layer: Layer, _ first: Int, _ count: Int, _ share: Int) {
+  func convolutionWeights(_ layer: Layer, _ images: Images) {
     let s = layer.forward
     var call = cnn_conv_gradient(
       x: plan.buffers[layer.x].slot, dy: plan.buffers[plan.gradient(layer.y)].slot, offsets: s.offsets,
       full_segments: Int32(s.fullSegments), full_steps: Int32(s.fullSteps), last_segments: Int32(s.lastSegments),
       last_steps: Int32(s.lastSteps), stride_y: Int32(layer.vertical.stride), stride_x: Int32(layer.horizontal.stride),
       weights: partial(layer.weight), bias: partial(layer.bias), share: Int64(partialBytes))
-    training.conv_gradient(&call, Int32(first), Int32(count), Int32(share))
+    training.conv_gradient(&call, Int32(images.first), Int32(images.count), Int32(images.share))
   }
 
   /// The gradient of x: for stride 1 a convolution of dy with the turned kernel; else one for each position of the
   /// stride.
-  func dataGradient(_ number: Int, _ layer: Layer, target: Int, _ first: Int, _ count: Int, _ share: Int) {
+  func convolutionData(_ layer: Layer, target: Int, _ images: Images) {
+    let (first, count, share) = (images.first, images.count, images.share)
     let dy = plan.buffers[plan.gradient(layer.y)].slot, dx = plan.buffers[target].slot
     guard let phases = layer.phases else { return }
     for i in 0..<layer.phaseCount {
@@ -67,7 +107,7 @@ extension Trainer {
       call.pad_top = Int32(layer.vertical.extent - 1 - layer.vertical.padBefore)
       call.pad_left = Int32(layer.horizontal.extent - 1 - layer.horizontal.padBefore)
       if layer.isStrided {
-        var part = plan.buffers[plan.phaseBuffer(number)].slot.view(0, share)
+        var part = plan.buffers[plan.phaseBuffer(layer.number)].slot.view(0, share)
         part.height = Int32(phase.height)
         part.width = Int32(phase.width)
         if phase.taps > 0 { convolve(&call, dy.view(first, share), part, 1) }
@@ -138,5 +178,15 @@ extension Trainer {
       for input in 0..<inputs { target[output &* 16 &+ input] = source[input &* 16 &+ output] }
       for input in inputs..<16 { target[output &* 16 &+ input] = 0 }
     }
+  }
+}
+
+extension cnn_conv {
+  mutating func setWindow(_ layer: Layer) {
+    (stride_y, stride_x) = (Int32(layer.vertical.stride), Int32(layer.horizontal.stride))
+    (kernel_height, kernel_width) = (Int32(layer.vertical.kernel), Int32(layer.horizontal.kernel))
+    (dilation_y, dilation_x) = (Int32(layer.vertical.dilation), Int32(layer.horizontal.dilation))
+    (pad_top, pad_left) = (Int32(layer.vertical.padBefore), Int32(layer.horizontal.padBefore))
+    (low, high) = (layer.clamp.low, layer.clamp.high)
   }
 }
