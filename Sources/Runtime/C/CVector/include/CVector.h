@@ -58,12 +58,6 @@ CV cv_f32x16 cv_multiply_add(cv_f32x16 sum, float x, cv_f32x16 w) { return sum +
 CV cv_f32x8 cv_multiply_add_half(cv_f32x8 sum, float x, cv_f32x8 w) { return sum + x * w; }
 CV cv_f32x16 cv_multiply_add_each(cv_f32x16 sum, cv_f32x16 x, cv_f32x16 w) { return sum + x * w; }
 #endif
-/* The same with an x of its own for each lane. */
-#if defined(__FMA__) || defined(__aarch64__)
-CV cv_f32x16 cv_multiply_add_each(cv_f32x16 sum, cv_f32x16 x, cv_f32x16 w) { return __builtin_elementwise_fma(x, w, sum); }
-#else
-CV cv_f32x16 cv_multiply_add_each(cv_f32x16 sum, cv_f32x16 x, cv_f32x16 w) { return sum + x * w; }
-#endif
 
 /* Per lane: sum + Σ over four bytes of (x − input offset) · w, exact, wrapping. x: four unsigned bytes, the same for all lanes; w: four
  * signed bytes in each lane, −127 … 127. Without a dot-product instruction, x86 multiplies the even and the odd bytes of each 16-bit lane
