@@ -147,14 +147,15 @@ int images_decode_jpeg(const uint8_t *bytes, size_t count, uint64_t max_pixels, 
   turn t = turn_of(&codec);
   uint32_t width = codec.image_width, height = codec.image_height;
   uint32_t channels = codec.out_color_space == JCS_GRAYSCALE ? 1 : 3;
-  int failed = images_check_size(width, height, max_pixels, error)
-               || images_allocate(t.transpose ? height : width, t.transpose ? width : height, channels, out, error);
+  int failed = images_check_size(width, height, max_pixels, error);
   if (!failed) {
     int several = jpeg_has_multiple_scans(&codec);
-    jpeg_start_decompress(&codec);
+    jpeg_start_decompress(&codec); /* reads all scans, if there are several */
     if (several && !is_complete(&codec, self.seen))
       failed = images_fail(error, "is a JPEG whose last scans are missing; copy or save it again");
   }
+  failed = failed
+           || images_allocate(t.transpose ? height : width, t.transpose ? width : height, channels, out, error);
   if (!failed) {
     read_rows(&codec, t, out);
     jpeg_finish_decompress(&codec);

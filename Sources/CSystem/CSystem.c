@@ -15,6 +15,11 @@ static int fail(system_error *error, const char *what, int code) {
   return 1;
 }
 
+static int fail_large(system_error *error, size_t max_bytes) {
+  snprintf(error->message, sizeof error->message, "is larger than the %zu MB that are allowed", max_bytes >> 20);
+  return 1;
+}
+
 /* Reads until the end, `expected` bytes at first: one more than a file's size finds its end without growing the buffer. */
 static int read_all(int descriptor, size_t expected, size_t max_bytes, system_file *out, system_error *error) {
   size_t capacity = expected;
@@ -29,7 +34,7 @@ static int read_all(int descriptor, size_t expected, size_t max_bytes, system_fi
     if (got < 0) return fail(error, "cannot be read", errno);
     if (got == 0) return 0;
     out->count += (size_t)got;
-    if (out->count > max_bytes) return fail(error, "is too large to be what it should be", 0);
+    if (out->count > max_bytes) return fail_large(error, max_bytes);
   }
 }
 
@@ -40,7 +45,7 @@ int system_read_stream(int descriptor, size_t max_bytes, system_file *out, syste
   if (fstat(descriptor, &status) != 0) failed = fail(error, "cannot be read", errno);
   else if (S_ISDIR(status.st_mode)) failed = fail(error, "is a directory; name the files in it", 0);
   else if (status.st_size > 0 && (uint64_t)status.st_size > max_bytes)
-    failed = fail(error, "is too large to be what it should be", 0);
+    failed = fail_large(error, max_bytes);
   else failed = read_all(descriptor, (size_t)status.st_size + 1, max_bytes, out, error);
   if (failed) {
     free(out->bytes);

@@ -59,9 +59,9 @@ struct ImageDamageTests {
     expectError(png, maxPixels: 0, "more than the 0 that are allowed")
   }
 
-  /// Small files that say that they are huge. The tests run with little memory to spare for what they would take.
-  @Test func bombs() throws {
-    let limit: UInt64 = 100_000_000
+  /// Small files that say that they are huge, and what the error says of them.
+  static func bombs() throws -> [(what: String, data: Data, message: String)] {
+    var bombs: [(what: String, data: Data, message: String)] = []
     for type in PNGFile.ColourType.allCases {
       for interlaced in [false, true] {
         for (width, height, message) in [
@@ -74,29 +74,49 @@ struct ImageDamageTests {
           file.chunks[0] = PNGFile.header(
             width: width, height: height, depth: type.depths.last!, colourType: type, interlaced: interlaced)
           if type == .palette { file.chunks.insert(.init(type: "PLTE", bytes: [1, 2, 3]), at: 1) }
-          expectError(file.data, maxPixels: limit, message, "\(type) \(width) x \(height)")
+          bombs.append(("\(type) \(width) x \(height)", file.data, message))
         }
       }
     }
     var jpeg = JPEGFile(try Samples.data("JPEG", "odd-444.jpg"))
     for (width, height, message) in [
-      (0, 9, "JPEG"), (17, 0, "JPEG"), (65535, 65535, "JPEG"),
+      (0, 9, "JPEG ("), (17, 0, "JPEG ("), (65535, 65535, "JPEG ("),
       (65500, 65500, "more than the 100000000 that are allowed"),
-      (17, 65500, "JPEG"),
+      (17, 65500, "JPEG ("),
     ] {
       jpeg.setSize(width: width, height: height)
-      expectError(jpeg.data, maxPixels: limit, message == "JPEG" ? "is a damaged or unsupported JPEG" : message)
+      bombs.append(("JPEG \(width) x \(height)", jpeg.data, message))
     }
+    // Before its first pixel a progressive JPEG takes 2 bytes per coefficient: that too is limited.
+    jpeg = JPEGFile(try Samples.data("JPEG", "odd-444-progressive.jpg"))
+    jpeg.setSize(width: 10000, height: 10000)
+    bombs.append(
+      ("progressive", jpeg.data, "is a JPEG that needs more memory to decode than is allowed; make it smaller"))
+    return bombs
   }
 
-  /// Before its first pixel a progressive JPEG takes 2 bytes per coefficient: that too is limited.
-  @Test func memoryOfProgressive() throws {
-    var jpeg = JPEGFile(try Samples.data("JPEG", "odd-444-progressive.jpg"))
-    jpeg.setSize(width: 10000, height: 10000)
-    expectError(
-      jpeg.data, maxPixels: 100_000_000, "is a JPEG that needs more memory to decode than is allowed; make it smaller")
-    jpeg.setSize(width: 4000, height: 4000)
-    expectError(jpeg.data, maxPixels: 16_000_000, "memory")
+  @Test func bombsAreRefused() throws {
+    for bomb in try Self.bombs() { expectError(bomb.data, maxPixels: 100_000_000, bomb.message, bomb.what) }
+  }
+
+  /// With less memory than they would take, they are refused in the same words: nothing was allocated for them. Where the size is
+  /// allowed but too much for the machine, that is said.
+  @Test func bombsTakeNoMemory() throws {
+    try InferToolTests().withBundle(InferToolTests.pixelSoftmax()) { folder, model in
+      let bombs = try Self.bombs()
+      for (index, bomb) in bombs.enumerated() { try bomb.data.write(to: folder.appending(path: "bomb\(index)")) }
+      var large = PNGFile(width: 1, height: 1, depth: 8, colourType: .rgba) { _, _, _ in 0 }
+      large.chunks[0] = PNGFile.header(width: 9999, height: 9999, colourType: .rgba)
+      try large.data.write(to: folder.appending(path: "large"))
+      let names = bombs.indices.map { "bomb\($0)" } + ["large"]
+      let result = try Tool(name: "cnn-infer").run(
+        ["-m", model.path] + names, in: folder, shell: "ulimit -v 360000; exec \"$0\" \"$@\"")
+      #expect(result.exitCode == 1 && !result.crashed)
+      let lines = result.error.split(separator: "\n")
+      try #require(lines.count == names.count)
+      for (line, bomb) in zip(lines, bombs) { #expect(line.contains(bomb.message), "\(bomb.what): \(line)") }
+      #expect(lines.last == "cnn-infer: large: is too large for this machine's memory")
+    }
   }
 
   // MARK: PNG

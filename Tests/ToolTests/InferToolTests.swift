@@ -190,6 +190,13 @@ struct InferToolTests {
         #expect(lines[1].classes == lines[2].classes && lines[1].classes != lines[0].classes)
         #expect(lines[1].classes?.count == 91)
       }
+      // A pipe, in pieces.
+      let piped = try infer.run(
+        ["-m", model.path, "--top=1", "-"], input: Samples.data("Images", "grey8.png"),
+        shell: "{ head -c 70; sleep 0.1; cat; } | \"$0\" \"$@\"")
+      #expect(piped.exitCode == 0 && piped.error.isEmpty && piped.output.hasPrefix("-\n"))
+      let endless = try infer.run(["-m", model.path, "-"], shell: "exec \"$0\" \"$@\" </dev/zero")
+      #expect(endless.exitCode == 1 && endless.error == "cnn-infer: -: is larger than the 512 MB that are allowed\n")
       let broken = try infer.run(["-m", model.path, "-", Self.image("grey8.png")], input: Data("hello".utf8))
       #expect(broken.exitCode == 1 && broken.output.hasPrefix(Self.image("grey8.png")))
       #expect(broken.error == "cnn-infer: -: is neither a PNG nor a JPEG; convert it to one of them\n")

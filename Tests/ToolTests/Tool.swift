@@ -29,13 +29,16 @@ struct Tool {
   ///   - directory: the working directory; a temporary folder unless given
   ///   - environment: added to this process's own
   ///   - input: what the tool reads from standard input
+  ///   - shell: a command of sh that starts the tool, "$0", with its arguments, "$@"
   func run(
-    _ arguments: [String], in directory: URL? = nil, environment: [String: String] = [:], input: Data = Data()
+    _ arguments: [String], in directory: URL? = nil, environment: [String: String] = [:], input: Data = Data(),
+    shell: String? = nil
   ) throws -> Result {
     try withTemporaryFolder { scratch in
       let process = Process()
-      process.executableURL = Self.folder.appending(path: name)
-      process.arguments = arguments
+      let tool = Self.folder.appending(path: name)
+      process.executableURL = shell == nil ? tool : URL(fileURLWithPath: "/bin/sh")
+      process.arguments = (shell.map { ["-c", $0, tool.path] } ?? []) + arguments
       process.currentDirectoryURL = directory ?? scratch
       process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
       let given = scratch.appending(path: "stdin")

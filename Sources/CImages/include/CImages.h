@@ -30,7 +30,7 @@ enum {
  *   colour (tRNS) becomes channel 2 or 4, colours are not multiplied by it.
  * JPEG: baseline or progressive, 8 bits; grey stays grey, all others become RGB, CMYK by (255 − ink) · (255 − black) / 255. Turned
  *   upright as EXIF says; an EXIF that makes no sense is ignored.
- * Values are taken as they are: gamma, colour profiles and backgrounds are ignored.
+ * Values are taken as they are: gamma, colour profiles, backgrounds and a PNG's EXIF are ignored.
  *
  * Refuses more than max_pixels, and sides longer than images_max_side, before memory for them is allocated: at most 4 bytes
  * per allowed pixel for the pixels, and as many again for what a progressive JPEG collects first.
