@@ -109,19 +109,23 @@ func read(
   guard a.rank == t.rank else {
     throw invalid("array.rank", "it is % and the tensor's is %.", Int(a.rank), Int(t.rank))
   }
-  let isImage = t.rank == 4
-  guard a.shape.0 == s.pointee.options.batch, a.shape.1 == t.channels,
-    !isImage || a.shape.2 == t.height && a.shape.3 == t.width
-  else {
-    throw invalid(
-      "array.shape", "it is not that of the tensor: a batch of %, % channels …", s.pointee.options.batch, t.channels)
+  let (shape, given) = (list(a.shape), list(a.strides))
+  var strides = Strides(repeating: 0)
+  var isGiven = false
+  for axis in 0..<Int(t.rank) {
+    guard shape[axis] == Int64(axis == 0 ? s.pointee.options.batch : t.dim(axis)) else {
+      throw invalid(
+        "array.shape", "it is not that of the tensor: a batch of %, % channels …", s.pointee.options.batch, t.channels)
+    }
+    strides[axis] = given[axis]
+    isGiven = isGiven || given[axis] != 0
   }
-  let b = a.strides
-  guard b.0 | b.1 != 0 || isImage && b.2 | b.3 != 0 else {
-    return (data, plainStrides(t, elementBytes: isFloat ? 4 : 1), isFloat)
-  }
-  return (data, (b.0, b.1, isImage ? b.2 : 0, isImage ? b.3 : 0), isFloat)
+  return (data, isGiven ? strides : plainStrides(t, elementBytes: isFloat ? 4 : 1), isFloat)
 }
+
+private typealias Six = (Int64, Int64, Int64, Int64, Int64, Int64)
+private func list(_ x: Six) -> InlineArray<6, Int64> { [x.0, x.1, x.2, x.3, x.4, x.5] }
+private func six(_ x: InlineArray<6, Int64>) -> Six { (x[0], x[1], x[2], x[3], x[4], x[5]) }
 
 private func map(
   _ s: UnsafeMutablePointer<Session>, _ tensor: Int, _ array: UnsafeMutablePointer<cnnrt_array>?
@@ -129,18 +133,22 @@ private func map(
   let array = try require(array, "array")
   let model = s.pointee.network.pointee.model
   let (t, v) = (model.tensor(tensor), s.pointee.view(tensor))
-  // Strides can say where a channel is only if it is the same way from each to the next.
-  guard v.block == 0 || t.channels <= 16 || Int(v.block) == 16 * t.elementBytes else {
-    throw Failure(
-      CNNRT_ERROR_UNSUPPORTED, "it is not kept in a plain order. Use cnnrt_session_set_input or _get_output."
-    )
-    .at("tensor", model.name(tensor))
+  var (shape, strides) = (Strides(repeating: 1), Strides(repeating: 0))
+  (shape[0], strides[0]) = (Int64(v.batch), v.image)
+  for axis in 1..<max(Int(t.rank), 1) {
+    // Strides can say where a channel is only if it is the same way from each to the next.
+    guard let step = s.pointee.step(tensor, axis: axis) else {
+      throw Failure(
+        CNNRT_ERROR_UNSUPPORTED, "it is not kept in a plain order. Use cnnrt_session_set_input or _get_output."
+      )
+      .at("tensor", model.name(tensor))
+    }
+    (shape[axis], strides[axis]) = (Int64(t.dim(axis)), Int64(step))
   }
   var a = cnnrt_array()
   a.data = UnsafeMutableRawPointer(v.data)
   a.type = cnnrt_type(t.type)
   a.rank = t.rank
-  a.shape = (Int64(v.batch), Int64(t.channels), Int64(t.height), Int64(t.width), 1, 1)
-  a.strides = (v.image, Int64(t.elementBytes), t.rank == 4 ? v.row : 0, t.rank == 4 ? Int64(v.pixel) : 0, 0, 0)
+  (a.shape, a.strides) = (six(shape), six(strides))
   guard writeStruct(a, to: array) else { throw invalid("array", "its size is too small. Set it to sizeof the struct.") }
 }

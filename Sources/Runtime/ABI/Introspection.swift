@@ -65,7 +65,7 @@ public func cnnrt_model_get_layer(
     i.name = m.layerName(layer)
     i.op = operatorName(Int(m.operation(layer).kind))
     i.multiply_adds = UInt64(m.multiplyAdds(layer))
-    for k in 1..<max(1, Int(m.operation(layer).input_count)) {
+    for k in 0..<Int(m.operation(layer).input_count) {
       guard let t = m.input(layer, k), m.isConstant(t) else { continue }
       i.weight_bytes += m.tensor(t).data_bytes
     }
@@ -139,18 +139,18 @@ private func tensorInfo(_ m: borrowing Model, _ t: Int) -> cnnrt_tensor_info {
   return i
 }
 
+/// ONNX's names by their kind's number, each ended by a zero byte.
 private func operatorName(_ kind: Int) -> UnsafePointer<CChar> {
-  switch kind {
-  case CNNB_OP_CONV: cString("Conv")
-  case CNNB_OP_GEMM: cString("Gemm")
-  case CNNB_OP_BATCH_NORMALIZATION: cString("BatchNormalization")
-  case CNNB_OP_RELU: cString("Relu")
-  case CNNB_OP_MAX_POOL: cString("MaxPool")
-  case CNNB_OP_AVERAGE_POOL: cString("AveragePool")
-  case CNNB_OP_GLOBAL_AVERAGE_POOL: cString("GlobalAveragePool")
-  case CNNB_OP_GLOBAL_MAX_POOL: cString("GlobalMaxPool")
-  case CNNB_OP_ADD: cString("Add")
-  case CNNB_OP_FLATTEN: cString("Flatten")
-  default: cString("Softmax")
+  var name = cString(
+    """
+    Conv\0Gemm\0BatchNormalization\0Relu\0MaxPool\0AveragePool\0GlobalAveragePool\0GlobalMaxPool\0Add\0Flatten\0Softmax\0\
+    Clip\0LeakyRelu\0Elu\0Sigmoid\0Tanh\0Swish\0HardSigmoid\0HardSwish\0Gelu\0PRelu\0Sub\0Mul\0Div\0LRN\0ConvTranspose\0\
+    Concat\0Slice\0Pad\0Reshape\0Transpose\0Resize\0DepthToSpace\0SpaceToDepth\0ReduceMean\0ReduceSum\0ReduceMax\0\
+    ReduceMin\0LayerNormalization\0GroupNormalization\0InstanceNormalization\0MatMul\0Dropout\0
+    """)
+  for _ in 1..<kind {
+    while name.pointee != 0 { name += 1 }
+    name += 1
   }
+  return name
 }

@@ -23,7 +23,9 @@ extension Model {
   private func checkRecipe(_ r: cnnb_recipe) throws(Failure) {
     let x = tensors[networkInput(0)]
     let grey = Int(r.channel_order) == CNNB_CHANNELS_GREY
-    guard x.rank == 4, Int(r.width) == x.width, Int(r.height) == x.height, Int(r.channels) == x.channels else {
+    guard x.rank == 4, Int(r.width) == x.width, Int(r.height) == x.height, Int(r.channels) == x.channels,
+      max(x.width, x.height) <= Self.sideLimit
+    else {
       throw .format(
         "its image (% by %, % channels) is not network input 0", Int(r.width), Int(r.height), Int(r.channels))
     }
@@ -69,29 +71,4 @@ extension Model {
 
   /// Of an activation, one image, plain.
   public func bytes(_ i: Int) -> Int { tensors[i].elementCount! * tensors[i].elementBytes }
-
-  /// The int32 sums of the int8 weights that the kernels correct zero points with.
-  func verifyWeightSums() throws(Failure) {
-    for i in 0..<operatorCount {
-      let kind = Int(operators[i].kind)
-      guard kind == CNNB_OP_CONV || kind == CNNB_OP_GEMM, let w = input(i, 1), let s = input(i, 3) else { continue }
-      let order = ConvOrder(
-        weight: tensors[w], dilationX: kind == CNNB_OP_CONV ? Int(operators[i].window.dilation_x) : 1)
-      let weights = data(w).assumingMemoryBound(to: Int8.self)
-      let stated = data(s).assumingMemoryBound(to: Int32.self)
-      for channel in 0..<order.outputChannels {
-        let block = weights + channel / 16 * order.blockBytes + channel % 16 * 4
-        var sum: Int32 = 0
-        for step in 0..<order.blockBytes / 64 {
-          for k in 0..<4 { sum &+= Int32(block[step * 64 + k]) }
-        }
-        guard sum == stated[channel] else {
-          throw Failure.format(
-            "the sum of the weights of channel % is % and stated as %", channel, Int(sum), Int(stated[channel])
-          )
-          .at("layer", layerName(i))
-        }
-      }
-    }
-  }
 }

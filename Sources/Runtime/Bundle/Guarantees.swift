@@ -1,24 +1,27 @@
 import CBundle
 import CCNNRT
 
-/// What holds of every `Model`, and the planner and the unchecked kernels rely on. This file and OperatorCheck.swift check it.
+/// What holds of every `Model`, and the planner and the unchecked kernels rely on. This file, OperatorCheck.swift and the families'
+/// checks make sure of it.
 ///
 /// 1.  At most `countLimit` tensors and operators; every index in `inputs`, `outputs` and the operators' operands is a tensor's
 ///     (or CNNB_NONE where an operand is optional). Names and strings end inside their block.
-/// 2.  Each dimension is 1 … 2³¹ − 1 and so is their product. Activations are float32 or uint8, of rank 2 [1, C] or
-///     4 [1, C, H, W] with H, W ≤ 65535; unused dims are 1.
+/// 2.  Each dimension is 1 … 2³¹ − 1 and so is their product. Activations are float32 or uint8, of rank 1 … 6, the first
+///     dimension 1; unused dims are 1. Images that windows go over have sides of at most 65535.
 /// 3.  A uint8 activation has exactly one scale, and a zero point 0 … 255; a float32 one has none.
 /// 4.  Constants lie inside WEIGHTS at multiples of 64, and have exactly the bytes that shape, type and layout need.
 /// 5.  Each activation is written once, by an operator or as a network input, before it is read. Constants are not written.
-/// 6.  An operator's operands have the types, ranks and shapes of FORMAT.md's table; its output's shape is what it makes of its
-///     inputs. Kernel, stride and dilation are 1 … 65535, paddings at most 65535, group is 1. Each window of a pool meets the image.
+/// 6.  An operator's operands have the types, ranks and shapes of FORMAT.md's table, its attributes are in range; its output's
+///     shape is what it makes of its inputs. Kernel, stride and dilation are 1 … 65535, paddings at most 65535; a transposed
+///     convolution reaches at most 65535 outside its input. Groups divide the channels. Each window of a pool meets the image.
 /// 7.  int8 weights have one scale per output channel, zero point 0; (sx · sw) / sy, or sx · sw for a float32 result, is finite, positive and
-///     normal, and so are the quotients of scales in Add and AveragePool (divided by the window's elements as well).
-/// 8.  Relu, max pools and Flatten of uint8 have one quantization for input and output.
+///     normal, and so are all products and quotients of scales that other operators multiply with (ARITHMETIC.md).
+/// 8.  What moves or selects uint8 values has one quantization for input and output.
 /// 9.  The work of all operators together is at most the limit.
 /// 10. The recipe fits input 0, and the self-test has exactly the bytes of the inputs and outputs.
 ///
-/// Weight values are not looked at: any bytes give some result (int32 sums wrap, floats may be NaN or infinite).
+/// Weight values are not looked at: any bytes give some result (int32 sums wrap, floats may be NaN or infinite). Only the lists of
+/// Slice and Pad are, and copied before: WEIGHTS may be mapped, and change.
 extension Model {
   static var countLimit: Int { 16384 }
   static var sideLimit: Int { 65535 }
@@ -71,13 +74,18 @@ extension Model {
     else {
       throw .format("its data (% bytes) do not lie inside WEIGHTS at a multiple of 64", Int(clamping: t.data_bytes))
     }
-    var bytes = t.elementCount! * t.elementBytes
+    let bytes = t.elementCount! * t.elementBytes
     switch Int(t.layout) {
     case CNNB_LAYOUT_PLAIN: break
     case CNNB_LAYOUT_CHANNELS:
       guard t.rank == 1, t.elementBytes == 4 else { throw .format("it is not a list of one value per channel") }
-      bytes = (t.dim(0) + 15) / 16 * 64
-    case CNNB_LAYOUT_CONV: return  // its size depends on the operator: checkWeight
+      // Weight sums of a transposed convolution have more: its phases are padded one by one.
+      guard t.data_bytes >= UInt64((t.dim(0) + 15) / 16 * 64), t.data_bytes % 64 == 0 else {
+        throw .format("it has % bytes of data for % channels", Int(clamping: t.data_bytes), t.dim(0))
+      }
+      return
+    // Their size depends on the operator: ConvolutionCheck.swift.
+    case CNNB_LAYOUT_CONV, CNNB_LAYOUT_DEPTHWISE, CNNB_LAYOUT_CONV_TRANSPOSE: return
     default: throw Failure(CNNRT_ERROR_UNSUPPORTED, "layout % is not known. Use a newer library.", Int(t.layout))
     }
     guard t.data_bytes == UInt64(bytes) else {
@@ -89,12 +97,9 @@ extension Model {
     guard t.data_offset | t.data_bytes == 0, t.layout == UInt32(CNNB_LAYOUT_PLAIN) else {
       throw .format("an activation has data or a layout of its own")
     }
-    guard t.rank == 2 || t.rank == 4, t.height <= Self.sideLimit, t.width <= Self.sideLimit else {
-      throw Failure(
-        CNNRT_ERROR_UNSUPPORTED, "rank % (only 2 and 4 work), or a side longer than 65535. Use a newer library.",
-        Int(t.rank))
+    guard t.rank >= 1, t.dim(0) == 1 else {
+      throw .format("the batch dimension is % (of rank %) and must be 1", t.dim(0), Int(t.rank))
     }
-    guard t.dim(0) == 1 else { throw .format("the batch dimension is % and must be 1", t.dim(0)) }
     switch Int(t.type) {
     case CNNB_TYPE_FLOAT32:
       guard t.quantization == CNNB_NONE else { throw .format("a float32 activation has a quantization") }

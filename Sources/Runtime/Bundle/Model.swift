@@ -12,7 +12,7 @@ import CPlatform
 /// - `operatorCount`, `operation(i)` (the `cnnb_operator`), `layerName(i)`, `input(i, k)` (a tensor, or `nil` where an
 ///   optional operand is left out), `output(i)`, `work(i)`
 /// - `inputCount`, `networkInput(i)`, `outputCount`, `networkOutput(i)` (tensors)
-/// - `ConvOrder` (ConvOrder.swift) describes how weights lie; `Window` (Window.swift) pads and output lengths.
+/// - `ConvOrder`, `BlockOrder`, `TransposedAxis` describe how weights lie; `Window` pads and output lengths.
 public struct Model {
   public var source = Source()
   /// The block that holds what is not used in place.
@@ -31,6 +31,8 @@ public struct Model {
   var operands = UnsafePointer<UInt32>(bitPattern: 64)!
   var strings = UnsafePointer<CChar>(bitPattern: 64)!
   var producers = UnsafeMutablePointer<UInt32>(bitPattern: 64)!
+  /// `listLength` numbers of each operator.
+  var lists = UnsafeMutablePointer<Int32>(bitPattern: 64)!
   var quantizations: UnsafePointer<cnnb_quantization>?
   var quantizationCount = 0
   var scales: UnsafePointer<Float>?
@@ -48,11 +50,15 @@ public struct Model {
     try sections.readTable(source.bytes)
     flags = sections.header.flags
     guard let section = sections[CNNB_SECTION_GRAPH] else { throw .format("the section GRAPH is missing") }
+    // No more tensors and operators than fit the section.
     let producerBytes = section.count / MemoryLayout<cnnb_tensor>.size * 4
+    let listBytes = section.count / MemoryLayout<cnnb_operator>.size * Self.listLength * 4
     do {
       defer { (memory, loadedBytes) = (sections.memory, sections.memoryBytes) }
-      producers = try sections.load(source.bytes, limit: limits.memory - source.allocatedBytes, extra: producerBytes)
-        .assumingMemoryBound(to: UInt32.self)
+      let extra = try sections.load(
+        source.bytes, limit: limits.memory - source.allocatedBytes, extra: producerBytes + listBytes)
+      producers = extra.assumingMemoryBound(to: UInt32.self)
+      lists = (extra + producerBytes).assumingMemoryBound(to: Int32.self)
     }
     graphSection = sections[CNNB_SECTION_GRAPH]!
     weights = sections[CNNB_SECTION_WEIGHTS]?.data
@@ -160,7 +166,7 @@ extension cnnb_tensor {
   }
   public var isFloat: Bool { type == UInt32(CNNB_TYPE_FLOAT32) }
   public var isUInt8: Bool { type == UInt32(CNNB_TYPE_UINT8) }
-  /// Of an activation of rank 2 or 4, one image.
+  /// Of an activation, one image. Of rank 4 its channels and sides.
   public var channels: Int { Int(dims.1) }
   public var height: Int { Int(dims.2) }
   public var width: Int { Int(dims.3) }

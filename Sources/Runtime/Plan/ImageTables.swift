@@ -45,7 +45,7 @@ public struct ImageTables {
   }
 
   /// cnn_copy's rule.
-  private static func quantize(_ x: Float, _ scale: Float, _ zeroPoint: Int32) -> UInt8 {
+  static func quantize(_ x: Float, _ scale: Float, _ zeroPoint: Int32) -> UInt8 {
     let (low, high) = (Float(-zeroPoint), Float(255 - zeroPoint))
     let q = x / scale
     let clamped = q > low ? (q < high ? q : high) : low  // NaN: low

@@ -37,8 +37,8 @@ public struct Network {
 
   private mutating func place(_ arena: inout Arena) {
     _ = arena.take(Network.self, 1)
-    storage = arena.take(Storage.self, model.tensorCount + model.operatorCount)
-    order = arena.take(UInt32.self, model.tensorCount + model.operatorCount)
+    storage = arena.take(Storage.self, StoragePlan.count(model))
+    order = arena.take(UInt32.self, StoragePlan.count(model))
   }
 
   /// The network in memory of its own, freed by `close`.
@@ -55,14 +55,4 @@ public struct Network {
   }
 
   public var memoryBytes: Int { model.memoryBytes + placedBytes }
-
-  /// The prepared calls of an operator: none for a Flatten that has nothing to do, two for a convolution of a copy.
-  func callCount(_ i: Int) -> Int {
-    if hasCopy(i) { return 2 }
-    let works = Int(model.operation(i).kind) != CNNB_OP_FLATTEN || storage![model.output(i)].root == model.output(i)
-    return works ? 1 : 0
-  }
-
-  /// Whether a convolution reads a copy of its input in another layout.
-  func hasCopy(_ i: Int) -> Bool { storage![model.tensorCount + i].bytes > 0 }
 }

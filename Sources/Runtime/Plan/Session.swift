@@ -44,21 +44,45 @@ public struct Session {
 
   /// A tensor in this session's memory.
   public func view(_ tensor: Int) -> cnn_view { network.pointee.view(tensor, tensor, options.batch, activations) }
+
+  /// Whether a tensor lies row-major, without gaps.
+  public func isPlain(_ tensor: Int) -> Bool { network.pointee.layout(tensor) == .plain }
+
+  /// Bytes from an index to the next along an axis but the first; nil where it is not the same everywhere.
+  public func step(_ tensor: Int, axis: Int) -> Int? {
+    let t = network.pointee.model.tensor(tensor)
+    let line = Place(view(tensor), t, network.pointee.layout(tensor)).line(axis)
+    return line.isEven || t.dim(axis) <= 16 ? line.step : nil
+  }
 }
 
 extension Network {
+  /// Of a tensor, or of an operator's copy.
+  func layout(_ place: Int) -> Layout { storage![storage![place].root].layout }
+
   /// The view of a storage (a tensor's own number, or that of an operator's copy) that holds a tensor.
   func view(_ place: Int, _ tensor: Int, _ batch: Int, _ activations: UnsafeMutableRawPointer) -> cnn_view {
     let s = storage![storage![place].root]
     let t = model.tensor(tensor)
     let elementBytes = t.elementBytes
-    let pixel = (s.isPixels ? t.channels : 16) * elementBytes
-    let row = (t.width + 2 * s.halo) * pixel
-    return cnn_view(
-      // Wrapping: a size that is only counted may be too large for any memory.
-      data: (activations + (s.offset &* batch &+ s.halo * (row + pixel))).assumingMemoryBound(to: UInt8.self),
-      image: Int64(s.bytes), block: s.isPixels ? 0 : Int64(row * (t.height + 2 * s.halo)), row: Int64(row),
-      pixel: Int32(pixel), batch: Int32(batch), channels: Int32(t.channels), height: Int32(t.height),
-      width: Int32(t.width), halo: Int32(s.halo), halo_value: model.zeroPoint(tensor))
+    // Wrapping: a size that is only counted may be too large for any memory.
+    var v = cnn_view()
+    v.image = Int64(s.image)
+    v.batch = Int32(batch)
+    v.halo_value = model.zeroPoint(tensor)
+    var start = s.offset &* batch
+    if s.layout == .plain {
+      (v.channels, v.height, v.width) = (1, 1, Int32(t.elementCount!))
+      (v.pixel, v.row) = (Int32(elementBytes), v.image)
+    } else {
+      let pixel = (s.layout == .pixels ? t.channels : 16) * elementBytes
+      let row = (t.rowPixels + 2 * s.halo) * pixel
+      (v.channels, v.height, v.width) = (Int32(t.channels), Int32(t.height), Int32(t.rowPixels))
+      (v.pixel, v.row, v.halo) = (Int32(pixel), Int64(row), Int32(s.halo))
+      v.block = s.layout == .pixels ? 0 : Int64(row * (t.height + 2 * s.halo))
+      start = start &+ s.halo * (row + pixel)
+    }
+    v.data = (activations + start).assumingMemoryBound(to: UInt8.self)
+    return v
   }
 }

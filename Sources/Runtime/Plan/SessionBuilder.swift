@@ -5,14 +5,16 @@ import CKernels
 import CPlatform
 
 /// Lays out a session in an arena: the prepared calls, their arguments and tables, and the activations. With an arena that only counts, the
-/// same code says how many bytes that takes.
+/// same code says how many bytes that takes. How the calls of an operator are made is in one file per family: Prepare….swift.
 public struct SessionBuilder {
   let network: UnsafePointer<Network>
   let options: SessionOptions
-  private(set) var arena: Arena
+  var arena: Arena
   private var calls: UnsafeMutablePointer<Call>?
   private var callCount = 0
   private var activations: UnsafeMutableRawPointer?
+  /// An operator for which the instruction set has no kernel.
+  private var missing: Int?
 
   private init(_ network: UnsafePointer<Network>, _ options: SessionOptions, _ base: UnsafeMutableRawPointer?) {
     self.network = network
@@ -24,6 +26,10 @@ public struct SessionBuilder {
   public static func size(_ network: UnsafePointer<Network>, _ options: SessionOptions) throws(Failure) -> Int {
     var builder = SessionBuilder(network, options, nil)
     _ = builder.build()
+    if let layer = builder.missing {
+      throw Failure(CNNRT_ERROR_UNSUPPORTED, "this library has no kernel for it. Use a newer one.").at(
+        "layer", network.pointee.model.layerName(layer))
+    }
     guard builder.arena.used < Int.max else {
       throw Failure(
         CNNRT_ERROR_LIMIT, "a batch of % needs more memory than there can be. Use a smaller one.", options.batch
@@ -41,22 +47,26 @@ public struct SessionBuilder {
     return builder.build()!
   }
 
-  private var model: Model { network.pointee.model }
-  private var kernels: cnn_kernels { network.pointee.kernels }
+  var model: Model { network.pointee.model }
+  var kernels: cnn_kernels { network.pointee.kernels }
 
   private mutating func build() -> UnsafeMutablePointer<Session>? {
     let session = arena.take(Session.self, 1)
-    var total = 0
-    for i in 0..<model.operatorCount { total += network.pointee.callCount(i) }
-    calls = arena.take(Call.self, total)
+    if arena.base != nil {
+      // How many calls there will be, another builder counts.
+      var counter = SessionBuilder(network, options, nil)
+      for i in 0..<model.operatorCount { counter.prepare(i) }
+      calls = arena.take(Call.self, counter.callCount)
+    }
     let nanoseconds = options.profile ? arena.take(Int64.self, model.operatorCount) : nil
     nanoseconds?.initialize(repeating: 0, count: model.operatorCount)
     let image = model.recipe == nil ? nil : ImageTables.make(model, &arena)
     let (bytes, overflow) = network.pointee.imageBytes.multipliedReportingOverflow(by: options.batch)
-    // Kernels may read a little past the end (cnn_conv).
+    // Kernels may read a little past the end (cnn_conv): three pixels of 16 floats, and a vector.
     activations = arena.take(overflow ? -1 : bytes)
-    _ = arena.take(128)
+    _ = arena.take(256)
     for i in 0..<model.operatorCount { prepare(i) }
+    if arena.base == nil { _ = arena.take(Call.self, callCount) }
     guard let session else { return nil }
     session.initialize(
       to: Session(
@@ -74,203 +84,145 @@ public struct SessionBuilder {
       as: UInt8.self, repeating: value, count: s.bytes * options.batch)
   }
 
-  private func view(_ place: Int, _ tensor: Int) -> cnn_view {
+  // MARK: - Operands
+
+  func view(_ place: Int, _ tensor: Int) -> cnn_view {
     // While only counting, addresses do not matter.
     network.pointee.view(place, tensor, options.batch, activations ?? UnsafeMutableRawPointer(bitPattern: 64)!)
   }
 
+  /// An operator's activation or its copy in the layout that the operator needs.
+  struct Operand {
+    let tensor: cnnb_tensor
+    let view: cnn_view
+    let layout: Layout
+    /// 0 of float32.
+    let scale: Float
+    var zeroPoint: Int32 { view.halo_value }
+    var isFloat: Bool { tensor.isFloat }
+    var place: Place { Place(view, tensor, layout) }
+    var elements: Int { tensor.elementCount! }
+  }
+
+  func stored(_ slot: Int, _ tensor: Int) -> Operand {
+    Operand(
+      tensor: model.tensor(tensor), view: view(slot, tensor), layout: network.pointee.layout(slot),
+      scale: model.scale(tensor))
+  }
+
+  func result(_ i: Int) -> Operand { stored(model.output(i), model.output(i)) }
+
+  /// Operand `k`, which is an activation; copied first where its layout is not what the operator needs.
+  mutating func operand(_ i: Int, _ k: Int = 0) -> Operand {
+    let t = model.input(i, k)!
+    let own = stored(t, t)
+    let slot = StoragePlan.copySlot(model, i, k)
+    guard k < 2, network.pointee.storage![slot].bytes > 0 else { return own }
+    let copy = stored(slot, t)
+    let isFloat: Int32 = own.isFloat ? 1 : 0
+    // One of the two is plain, or becomes pixels.
+    let isExport = copy.layout == .plain
+    let (blocks, plain) = isExport ? (own, copy) : (copy, own)
+    let tensor = own.tensor
+    var strides = (plain.view.image, Int64(tensor.elementBytes), plain.view.row, Int64(plain.view.pixel))
+    if plain.layout == .plain {
+      let row = Int64(tensor.rowPixels * tensor.elementBytes)
+      (strides.1, strides.2, strides.3) = (row * Int64(tensor.height), row, Int64(tensor.elementBytes))
+    }
+    let arguments = cnn_copy(
+      view: blocks.view, plain: plain.view.data, strides: strides, plain_is_f32: isFloat, view_is_f32: isFloat,
+      scale: 1, zero_point: 0)
+    add(i, isExport ? kernels.export_plain : kernels.import_plain, arguments)
+    return copy
+  }
+
   // MARK: - Calls
 
-  private mutating func add<Arguments: BitwiseCopyable>(
-    _ layer: Int, _ kernel: cnn_kernel, _ arguments: Arguments, perPart: Int
+  /// Operations that are worth a thread of their own: some microseconds.
+  static let convolutionWork = 1 << 18
+  static let elementWork = 1 << 15
+
+  mutating func add<Arguments: BitwiseCopyable>(
+    _ layer: Int, _ kernel: cnn_kernel?, _ arguments: Arguments, perPart: Int = elementWork
   ) {
-    guard let place = arena.take(Arguments.self, 1) else { return }
-    place.initialize(to: arguments)
+    add(layer, kernel, place(arguments), perPart)
+  }
+
+  mutating func place<Arguments: BitwiseCopyable>(_ arguments: Arguments) -> UnsafeRawPointer? {
+    let place = arena.take(Arguments.self, 1)
+    place?.initialize(to: arguments)
+    return UnsafeRawPointer(place)
+  }
+
+  private mutating func add(_ layer: Int, _ kernel: cnn_kernel?, _ arguments: UnsafeRawPointer?, _ perPart: Int) {
+    callCount += 1
+    guard let kernel else {
+      missing = missing ?? layer
+      return
+    }
+    guard let arguments else { return }
     let (work, overflow) = model.work(layer).multipliedReportingOverflow(by: options.batch)
     let parts = overflow ? options.threads : min(options.threads, max(1, work / perPart))
-    (calls! + callCount).initialize(to: Call(kernel: kernel, arguments: place, layer: layer, parts: parts))
-    callCount += 1
+    (calls! + callCount - 1).initialize(to: Call(kernel: kernel, arguments: arguments, layer: layer, parts: parts))
   }
-
-  /// Operations that are worth a thread of their own: some microseconds.
-  private static let convolutionWork = 1 << 18
-  private static let elementWork = 1 << 15
 
   private mutating func prepare(_ i: Int) {
+    switch Int(model.operation(i).kind) {
+    case CNNB_OP_CONV, CNNB_OP_GEMM: prepareConvolution(i)
+    case CNNB_OP_CONV_TRANSPOSE: prepareTransposed(i)
+    case CNNB_OP_BATCH_NORMALIZATION: prepareBatchNormalization(i)
+    case CNNB_OP_RELU, CNNB_OP_CLIP: prepareClamp(i)
+    case CNNB_OP_LEAKY_RELU, CNNB_OP_ELU, CNNB_OP_SIGMOID, CNNB_OP_TANH, CNNB_OP_SWISH, CNNB_OP_HARD_SIGMOID,
+      CNNB_OP_HARD_SWISH, CNNB_OP_GELU:
+      prepareUnary(i)
+    case CNNB_OP_PRELU: preparePRelu(i)
+    case CNNB_OP_ADD, CNNB_OP_SUB, CNNB_OP_MUL, CNNB_OP_DIV: prepareBinary(i)
+    case CNNB_OP_MAX_POOL, CNNB_OP_GLOBAL_MAX_POOL: preparePool(i, isMax: true)
+    case CNNB_OP_AVERAGE_POOL, CNNB_OP_GLOBAL_AVERAGE_POOL: preparePool(i, isMax: false)
+    case CNNB_OP_REDUCE_MEAN, CNNB_OP_REDUCE_SUM, CNNB_OP_REDUCE_MAX, CNNB_OP_REDUCE_MIN: prepareReduce(i)
+    case CNNB_OP_SOFTMAX: prepareSoftmax(i)
+    case CNNB_OP_LRN: prepareLRN(i)
+    case CNNB_OP_LAYER_NORMALIZATION: prepareLayerNormalization(i)
+    case CNNB_OP_GROUP_NORMALIZATION, CNNB_OP_INSTANCE_NORMALIZATION: prepareGroupNormalization(i)
+    case CNNB_OP_MATMUL: prepareMatMul(i)
+    case CNNB_OP_RESIZE: prepareResize(i)
+    default: prepareMove(i)
+    }
+  }
+
+  // MARK: - Numbers
+
+  /// Between which an operator's result is kept: real values, or those of an int8 result before its zero point is added.
+  func range(_ i: Int) -> (low: Float, high: Float) {
     let o = model.operation(i)
-    guard network.pointee.callCount(i) > 0 else { return }
-    let (xIndex, yIndex) = (model.input(i, 0)!, model.output(i))
-    let (x, y) = (view(xIndex, xIndex), view(yIndex, yIndex))
-    let isFloat = model.tensor(xIndex).isFloat
-    let fusedRelu = Int(o.activation) == CNNB_ACTIVATION_RELU
-    let low: Float = fusedRelu || Int(o.kind) == CNNB_OP_RELU ? 0 : -.infinity
-    let (xZero, yZero) = (x.halo_value, y.halo_value)
-    let quantizedLow = fusedRelu ? 0 : Float(-yZero)
-    let quantizedHigh = Float(255 - yZero)
-    let work = Self.elementWork
-    switch Int(o.kind) {
-    case CNNB_OP_CONV, CNNB_OP_GEMM:
-      prepareConvolution(
-        i, y, low, cnn_requantize(scale: nil, low: quantizedLow, high: quantizedHigh, zero_point: yZero))
-    case CNNB_OP_BATCH_NORMALIZATION:
-      let (scale, shift) = normalization(i)
-      add(
-        i, kernels.affine_f32, cnn_affine(x: x, y: y, scale: scale, shift: shift, low: low, high: .infinity),
-        perPart: work)
-    case CNNB_OP_RELU:
-      let arguments = cnn_affine(
-        x: x, y: y, scale: nil, shift: nil, low: isFloat ? 0 : Float(xZero), high: isFloat ? .infinity : 255)
-      add(i, isFloat ? kernels.affine_f32 : kernels.clamp_u8, arguments, perPart: work)
-    case CNNB_OP_MAX_POOL, CNNB_OP_GLOBAL_MAX_POOL:
-      add(i, isFloat ? kernels.max_pool_f32 : kernels.max_pool_u8, pool(i, x, y), perPart: work)
-    case CNNB_OP_AVERAGE_POOL, CNNB_OP_GLOBAL_AVERAGE_POOL:
-      add(i, isFloat ? kernels.average_pool_f32 : kernels.average_pool_u8, pool(i, x, y), perPart: work)
-    case CNNB_OP_ADD:
-      let bIndex = model.input(i, 1)!
-      let b = view(bIndex, bIndex)
-      let sy = model.scale(yIndex)
-      let arguments = cnn_add(
-        a: x, b: b, y: y, low: isFloat ? low : quantizedLow, high: isFloat ? .infinity : quantizedHigh,
-        scale_a: isFloat ? 1 : model.scale(xIndex) / sy, scale_b: isFloat ? 1 : model.scale(bIndex) / sy,
-        a_zero_point: xZero, b_zero_point: b.halo_value, y_zero_point: yZero)
-      add(i, isFloat ? kernels.add_f32 : kernels.add_u8, arguments, perPart: work)
-    case CNNB_OP_FLATTEN:
-      add(i, kernels.flatten, cnn_flatten(x: x, y: y, element_bytes: isFloat ? 4 : 1), perPart: work)
-    default:
-      let arguments = cnn_softmax(
-        x: x, y: y, x_is_u8: isFloat ? 0 : 1, x_scale: model.scale(xIndex), x_zero_point: xZero)
-      add(i, kernels.softmax, arguments, perPart: work)
+    var range: (low: Float, high: Float) = (-.infinity, .infinity)
+    switch Int(o.activation) {
+    case CNNB_ACTIVATION_RELU: range.low = 0
+    case CNNB_ACTIVATION_CLIP: range = (o.activation_values.0, o.activation_values.1)
+    default: break
     }
+    let y = model.output(i)
+    guard model.tensor(y).isUInt8 else { return range }
+    return (quantized(range.low, y), quantized(range.high, y))
   }
 
-  private func pool(_ i: Int, _ x: cnn_view, _ y: cnn_view) -> cnn_pool {
-    let o = model.operation(i)
-    let isGlobal = Int(o.kind) == CNNB_OP_GLOBAL_MAX_POOL || Int(o.kind) == CNNB_OP_GLOBAL_AVERAGE_POOL
-    var a = cnn_pool()
-    (a.x, a.y) = (x, y)
-    (a.kernel_height, a.kernel_width, a.stride_y, a.stride_x) = (x.height, x.width, 1, 1)
-    (a.dilation_y, a.dilation_x) = (1, 1)
-    if !isGlobal {
-      let w = o.window
-      (a.kernel_height, a.kernel_width) = (Int32(w.kernel_height), Int32(w.kernel_width))
-      (a.stride_y, a.stride_x) = (Int32(w.stride_y), Int32(w.stride_x))
-      (a.pad_top, a.pad_left) = (Int32(w.pad_top), Int32(w.pad_left))
-      (a.pad_bottom, a.pad_right) = (Int32(w.pad_bottom), Int32(w.pad_right))
-      (a.dilation_y, a.dilation_x) = (Int32(w.dilation_y), Int32(w.dilation_x))
-      a.count_include_pad = Int32(w.count_include_pad)
-    }
-    (a.low, a.high) = (-.infinity, .infinity)
-    a.scale = model.scale(model.input(i, 0)!) / model.scale(model.output(i))
-    (a.x_zero_point, a.y_zero_point) = (x.halo_value, y.halo_value)
-    (a.q_low, a.q_high) = (Float(-y.halo_value), Float(255 - y.halo_value))
-    return a
+  /// The stored value of a number, less the zero point.
+  func quantized(_ x: Float, _ t: Int) -> Float {
+    let zeroPoint = model.zeroPoint(t)
+    return Float(Int32(ImageTables.quantize(x, model.scale(t), zeroPoint)) - zeroPoint)
   }
 
-  /// y = x · scale + shift with the running statistics.
-  private mutating func normalization(_ i: Int) -> (UnsafePointer<Float>?, UnsafePointer<Float>?) {
-    let channels = model.tensor(model.input(i, 0)!).channels
-    let padded = (channels + 15) & ~15
-    let (scale, shift) = (arena.take(Float.self, padded), arena.take(Float.self, padded))
-    guard let scale, let shift else { return (nil, nil) }
-    scale.initialize(repeating: 0, count: padded)
-    shift.initialize(repeating: 0, count: padded)
-    let (gamma, beta, mean, variance) = (floats(i, 1), floats(i, 2), floats(i, 3), floats(i, 4))
-    for c in 0..<channels {
-      scale[c] = gamma[c] / cp_square_root(variance[c] + model.operation(i).values.0)
-      shift[c] = beta[c] - mean[c] * scale[c]
-    }
-    return (UnsafePointer(scale), UnsafePointer(shift))
+  /// Of an int8 result without an activation.
+  func fullRange(_ y: Operand) -> (low: Float, high: Float) { (Float(-y.zeroPoint), Float(255 - y.zeroPoint)) }
+
+  /// A float constant, or nil where it is left out.
+  func floats(_ i: Int, _ operand: Int) -> UnsafePointer<Float>? {
+    model.input(i, operand).map { model.data($0).assumingMemoryBound(to: Float.self) }
   }
 
-  private func floats(_ i: Int, _ operand: Int) -> UnsafePointer<Float> {
-    model.data(model.input(i, operand)!).assumingMemoryBound(to: Float.self)
-  }
-
-  // MARK: - Convolution
-
-  private mutating func prepareConvolution(_ i: Int, _ y: cnn_view, _ low: Float, _ requantize: cnn_requantize) {
-    let o = model.operation(i)
-    let isConv = Int(o.kind) == CNNB_OP_CONV
-    let (xIndex, weight) = (model.input(i, 0)!, model.input(i, 1)!)
-    let order = ConvOrder(weight: model.tensor(weight), dilationX: isConv ? Int(o.window.dilation_x) : 1)
-    var x = view(xIndex, xIndex)
-    if network.pointee.hasCopy(i) { x = copyToPixels(i, x) }
-    var a = cnn_conv()
-    (a.x, a.y) = (x, y)
-    a.weights = model.data(weight).assumingMemoryBound(to: UInt8.self)
-    a.weight_block = Int64(order.blockBytes)
-    (a.full_segments, a.full_steps) = (Int32(order.fullSegments), Int32(order.fullSteps))
-    (a.last_segments, a.last_steps) = (Int32(order.lastSegments), Int32(order.lastSteps))
-    (a.kernel_height, a.kernel_width) = (Int32(order.kernelHeight), Int32(order.kernelWidth))
-    (a.stride_y, a.stride_x, a.dilation_y, a.dilation_x) = (1, 1, 1, 1)
-    if isConv {
-      (a.stride_y, a.stride_x) = (Int32(o.window.stride_y), Int32(o.window.stride_x))
-      (a.dilation_y, a.dilation_x) = (Int32(o.window.dilation_y), Int32(o.window.dilation_x))
-      (a.pad_top, a.pad_left) = (Int32(o.window.pad_top), Int32(o.window.pad_left))
-    }
-    a.offsets = offsets(order, a)
-    (a.low, a.high) = (low, .infinity)
-    a.requantize = requantize
-    if order.isInt8 {
-      a.bias = UnsafeRawPointer(biases(i, order, x.halo_value))
-      a.requantize.scale = multipliers(i, order)
-    } else {
-      a.bias = model.input(i, 2).map { model.data($0) } ?? zeros(order.blocks * 16)
-    }
-    let kernel =
-      !order.isInt8
-      ? kernels.conv_f32! : model.tensor(model.output(i)).isFloat ? kernels.conv_u8_f32! : kernels.conv_u8!
-    add(i, kernel, a, perPart: Self.convolutionWork)
-  }
-
-  /// Bytes from an output pixel's place in x to each segment.
-  private mutating func offsets(_ order: ConvOrder, _ a: cnn_conv) -> UnsafePointer<Int32>? {
-    guard let table = arena.take(Int32.self, order.segments) else { return nil }
-    let columns = order.isPixels ? 1 : order.kernelWidth
-    let taps = order.kernelHeight * columns
-    for s in 0..<order.segments {
-      let (block, ky, kx) = (s / taps, s % taps / columns, s % columns)
-      let row = (ky * Int(a.dilation_y) - Int(a.pad_top)) * Int(a.x.row)
-      let pixel = (kx * Int(a.dilation_x) - Int(a.pad_left)) * Int(a.x.pixel)
-      table[s] = Int32(truncatingIfNeeded: block * Int(a.x.block) + row + pixel)
-    }
-    return UnsafePointer(table)
-  }
-
-  /// Bias with the correction for zero points: cnn_conv.bias.
-  private mutating func biases(_ i: Int, _ order: ConvOrder, _ zeroPoint: Int32) -> UnsafePointer<Int32>? {
-    guard let table = arena.take(Int32.self, order.blocks * 16) else { return nil }
-    let bias = model.input(i, 2).map { model.data($0).assumingMemoryBound(to: Int32.self) }
-    let sums = model.data(model.input(i, 3)!).assumingMemoryBound(to: Int32.self)
-    for c in 0..<order.blocks * 16 {
-      table[c] = (bias?[c] ?? 0) &+ (kernels.input_offset - zeroPoint) &* sums[c]
-    }
-    return UnsafePointer(table)
-  }
-
-  private mutating func multipliers(_ i: Int, _ order: ConvOrder) -> UnsafePointer<Float>? {
-    guard let table = arena.take(Float.self, order.blocks * 16) else { return nil }
-    table.initialize(repeating: 0, count: order.blocks * 16)
-    for c in 0..<order.outputChannels { table[c] = model.multiplier(i, c) }
-    return UnsafePointer(table)
-  }
-
-  private mutating func zeros(_ count: Int) -> UnsafeRawPointer? {
+  mutating func zeros(_ count: Int) -> UnsafeMutablePointer<Float>? {
     let table = arena.take(Float.self, count)
     table?.initialize(repeating: 0, count: count)
-    return UnsafeRawPointer(table)
-  }
-
-  /// At most four channels, from a block of 16 to side by side.
-  private mutating func copyToPixels(_ i: Int, _ x: cnn_view) -> cnn_view {
-    let xIndex = model.input(i, 0)!
-    let copy = view(model.tensorCount + i, xIndex)
-    let tensor = model.tensor(xIndex)
-    let isFloat: Int32 = tensor.isFloat ? 1 : 0
-    let arguments = cnn_copy(
-      view: copy, plain: x.data, strides: (x.image, Int64(tensor.elementBytes), x.row, Int64(x.pixel)),
-      plain_is_f32: isFloat, view_is_f32: isFloat, scale: 1, zero_point: 0)
-    add(i, kernels.import_plain, arguments, perPart: Self.convolutionWork)
-    return copy
+    return table
   }
 }

@@ -6,30 +6,43 @@ import CKernels
 /// Where one image of a tensor lies in a session's memory. A batch of n has n of them side by side, and everything lies n
 /// times as far from the beginning: the plan is made once per model, for any batch.
 struct Storage {
-  /// Channels side by side (cnn_view, "pixel layout") rather than in blocks of 16.
-  var isPixels = false
-  /// Pixels on each side: the largest padding of the convolutions that read it.
+  var layout = Layout.blocks
+  /// What the operators that read it ask for.
+  var wantsBlocks = false
+  var wantsPlain = false
+  /// Something of another rank lies in it too, which knows no halo.
+  var isFlat = false
+  /// Pixels on each side: as far as the convolutions that read it reach.
   var halo = 0
   /// The tensor whose memory this one lies in; itself, unless an operator works in place.
   var root = 0
   /// The operators between which the memory is in use. Inputs are in use always, outputs to the end.
   var first = Int.max
   var last = -1
-  /// 0 if nothing is stored.
+  /// A multiple of 64; 0 if nothing is stored.
   var bytes = 0
+  /// From an image to the next: all of them, but without a gap where the layout is plain.
+  var image = 0
   var offset = 0
 }
 
-/// Chooses layout, halo and place for every tensor, and for the copies in another layout that some convolutions need.
+/// Chooses layout, halo and place for every tensor, and for the copies in another layout that operators need.
 ///
 /// The arena is planned by lifetime: the largest tensor first, each at the lowest place that is free while it lives.
 struct StoragePlan {
   let model: Model
-  /// Of the tensors, then of each operator's copy of its input.
+  /// Of the tensors, then `slots` of each operator: `copySlot`, `temporarySlot`.
   let storage: UnsafeMutablePointer<Storage>
   /// As many, for sorting.
   let order: UnsafeMutablePointer<UInt32>
-  var count: Int { model.tensorCount + model.operatorCount }
+
+  static let slots = 3
+  static func count(_ model: Model) -> Int { model.tensorCount + slots * model.operatorCount }
+  /// An operator's copy of operand 0 or 1.
+  static func copySlot(_ model: Model, _ i: Int, _ operand: Int) -> Int { model.tensorCount + slots * i + operand }
+  static func temporarySlot(_ model: Model, _ i: Int) -> Int { copySlot(model, i, 2) }
+
+  private var count: Int { Self.count(model) }
 
   /// Kernels take distances inside an image as Int32.
   static let imageLimit = Int(Int32.max) - 4096
@@ -41,89 +54,98 @@ struct StoragePlan {
       storage[t].root = t
     }
     chooseLayouts()
-    chooseHalosAndLifetimes()
+    chooseLifetimes()
+    for i in 0..<model.operatorCount { chooseCopies(i) }
     shareMemory()
     for t in 0..<count where storage[t].last >= 0 && storage[t].root == t { try measure(t) }
     return place()
   }
 
-  // MARK: - Layout, halo, lifetime
+  // MARK: - Lifetime, halo
 
-  /// An image of at most four channels that only convolutions (and Flatten) read lies in pixels.
-  private func chooseLayouts() {
-    for k in 0..<model.inputCount {
-      let t = model.networkInput(k)
-      storage[t].isPixels = model.tensor(t).rank == 4 && model.tensor(t).channels <= 4
-    }
-    for i in 0..<model.operatorCount {
-      let kind = Int(model.operation(i).kind)
-      guard kind != CNNB_OP_CONV, kind != CNNB_OP_FLATTEN else { continue }
-      for k in 0..<Int(model.operation(i).input_count) {
-        if let x = model.input(i, k) { storage[x].isPixels = false }
-      }
-    }
-  }
-
-  private func chooseHalosAndLifetimes() {
+  private func chooseLifetimes() {
     for k in 0..<model.inputCount {
       storage[model.networkInput(k)].first = -1
       storage[model.networkInput(k)].last = Int.max
     }
     for i in 0..<model.operatorCount {
-      let (o, y) = (model.operation(i), model.output(i))
+      let y = model.output(i)
       storage[y].first = i
       storage[y].last = max(storage[y].last, i)
-      for k in 0..<Int(o.input_count) {
-        guard let x = model.input(i, k), !model.isConstant(x) else { continue }
+      for k in 0..<Int(model.operation(i).input_count) {
+        guard let x = model.input(i, k), model.isActivation(x) else { continue }
         storage[x].last = max(storage[x].last, i)
       }
-      guard Int(o.kind) == CNNB_OP_CONV else { continue }
-      var read = model.input(i, 0)!
-      if needsPixels(i) {
-        read = model.tensorCount + i
-        storage[read].isPixels = true
-        (storage[read].first, storage[read].last) = (i, i)
-      }
-      let w = o.window
-      let halo = max(max(w.pad_top, w.pad_bottom), max(w.pad_left, w.pad_right))
-      storage[read].halo = max(storage[read].halo, Int(halo))
     }
     for k in 0..<model.outputCount { storage[model.networkOutput(k)].last = Int.max }
   }
 
-  /// Whether a convolution's input lies in blocks but is read by rows of pixels. (A kernel one wide reads single pixels.)
-  private func needsPixels(_ i: Int) -> Bool {
-    let o = model.operation(i)
-    let order = ConvOrder(weight: model.tensor(model.input(i, 1)!), dilationX: Int(o.window.dilation_x))
-    return order.isPixels && order.kernelWidth > 1 && !storage[model.input(i, 0)!].isPixels
+  private func chooseCopies(_ i: Int) {
+    for k in 0..<2 {
+      guard let layout = copyLayout(i, k) else { continue }
+      use(Self.copySlot(model, i, k), i, layout)
+    }
+    if needsTemporary(i) { use(Self.temporarySlot(model, i), i, .plain) }
+    let kind = Int(model.operation(i).kind)
+    guard kind == CNNB_OP_CONV || kind == CNNB_OP_CONV_TRANSPOSE else { return }
+    let copy = Self.copySlot(model, i, 0)
+    let read = storage[copy].last >= 0 ? copy : model.input(i, 0)!
+    let w = model.operation(i).window
+    let reach =
+      kind == CNNB_OP_CONV
+      ? Int(max(max(w.pad_top, w.pad_bottom), max(w.pad_left, w.pad_right)))
+      : max(TransposedAxis.vertical(model, i).reach, TransposedAxis.horizontal(model, i).reach)
+    storage[read].halo = max(storage[read].halo, reach)
+  }
+
+  private func use(_ slot: Int, _ i: Int, _ layout: Layout) {
+    storage[slot].layout = layout
+    (storage[slot].first, storage[slot].last) = (i, i)
   }
 
   // MARK: - In place
 
-  /// Element by element, over an input that nobody reads afterwards.
   private func shareMemory() {
     for i in 0..<model.operatorCount {
       let y = model.output(i)
       switch Int(model.operation(i).kind) {
-      case CNNB_OP_RELU, CNNB_OP_BATCH_NORMALIZATION: share(i, model.input(i, 0)!, y)
-      case CNNB_OP_ADD:
-        if !share(i, model.input(i, 0)!, y) { share(i, model.input(i, 1)!, y) }
-      case CNNB_OP_FLATTEN:
+      case CNNB_OP_FLATTEN, CNNB_OP_RESHAPE, CNNB_OP_DROPOUT:
         let x = model.input(i, 0)!
-        let image = model.tensor(x)
-        // [N, C, 1, 1] in blocks is [N, C] already; nothing is done.
-        if image.height == 1, image.width == 1, storage[storage[x].root].halo == 0 { share(i, x, y) }
-      default: break
+        if hasSameBytes(x, y) { share(x, y) }
+      case CNNB_OP_BATCH_NORMALIZATION, CNNB_OP_PRELU: overwrite(i, 0)
+      default:
+        // Element by element, over an input that nobody reads afterwards.
+        if model.need(i) == .same, !overwrite(i, 0) { overwrite(i, 1) }
       }
     }
   }
 
   @discardableResult
-  private func share(_ i: Int, _ x: Int, _ y: Int) -> Bool {
+  private func overwrite(_ i: Int, _ operand: Int) -> Bool {
+    let y = model.output(i)
+    guard let x = model.input(i, operand), model.isActivation(x), model.hasShape(x, of: y),
+      storage[x].layout == storage[y].layout, storage[storage[x].root].last == i
+    else { return false }
+    // The other operand must not lie there, unless it is the same.
+    if let other = model.input(i, 1 - operand), other != x, model.isActivation(other),
+      storage[other].root == storage[x].root
+    {
+      return false
+    }
+    return share(x, y)
+  }
+
+  /// Lets y lie where x does.
+  @discardableResult
+  private func share(_ x: Int, _ y: Int) -> Bool {
     let root = storage[x].root
-    guard storage[root].last == i, storage[root].first >= 0 else { return false }
+    let isFlat = model.tensor(x).rank != model.tensor(y).rank
+    guard storage[root].first >= 0, !isFlat && !storage[root].isFlat || storage[root].halo + storage[y].halo == 0 else {
+      return false
+    }
     storage[y].root = root
-    storage[root].last = storage[y].last
+    storage[root].isFlat = storage[root].isFlat || isFlat
+    storage[root].last = max(storage[root].last, storage[y].last)
     storage[root].halo = max(storage[root].halo, storage[y].halo)
     return true
   }
@@ -132,21 +154,27 @@ struct StoragePlan {
 
   private func measure(_ t: Int) throws(Failure) {
     let tensor = model.tensor(tensorOf(t))
-    let s = storage[t]
-    let rows = tensor.height + 2 * s.halo
-    let columns = tensor.width + 2 * s.halo
-    let lanes = s.isPixels ? tensor.channels : (tensor.channels + 15) & ~15
-    // Sides and halo below 2¹⁸, lanes below 2³²: the first product fits, the second may not.
-    let (bytes, overflow) = (rows * columns).multipliedReportingOverflow(by: lanes * tensor.elementBytes)
+    var (bytes, overflow) = (tensor.elementCount! * tensor.elementBytes, false)
+    if storage[t].layout != .plain {
+      let halo = 2 * storage[t].halo
+      let lanes = storage[t].layout == .pixels ? tensor.channels : (tensor.channels + 15) & ~15
+      (bytes, overflow) = (tensor.height + halo).multipliedReportingOverflow(by: tensor.rowPixels + halo)
+      if !overflow { (bytes, overflow) = bytes.multipliedReportingOverflow(by: lanes * tensor.elementBytes) }
+    }
     guard !overflow, bytes <= Self.imageLimit else {
       throw Failure(CNNRT_ERROR_UNSUPPORTED, "it takes more than 2 GiB of memory per image. Use a smaller network.")
         .at("tensor", model.name(tensorOf(t)))
     }
     storage[t].bytes = (bytes + 63) & ~63
+    storage[t].image = storage[t].layout == .plain ? bytes : storage[t].bytes
   }
 
-  /// The tensor that a storage holds: an operator's copy holds its input.
-  private func tensorOf(_ t: Int) -> Int { t < model.tensorCount ? t : model.input(t - model.tensorCount, 0)! }
+  /// The tensor that a storage holds: an operator's copies hold its inputs.
+  private func tensorOf(_ t: Int) -> Int {
+    guard t >= model.tensorCount else { return t }
+    let (i, slot) = ((t - model.tensorCount) / Self.slots, (t - model.tensorCount) % Self.slots)
+    return model.input(i, slot == 2 ? 0 : slot)!
+  }
 
   private func place() -> Int {
     var pending = 0
@@ -182,4 +210,9 @@ struct StoragePlan {
     }
     return end
   }
+}
+
+extension cnnb_tensor {
+  /// Pixels of a row in blocks: all axes behind the third.
+  var rowPixels: Int { dim(3) * dim(4) * dim(5) }
 }
