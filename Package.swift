@@ -70,7 +70,7 @@ let package = Package(
       linkerSettings: [.unsafeFlags(["-enable-experimental-feature", "Embedded", "-Xlinker", "--gc-sections"])]
         + installed),
     .testTarget(name: "KernelTests", dependencies: [.product(name: "kernel-check", package: "Runtime")]),
-    tests("RuntimeTests"),
+    tests("RuntimeTests", exclude: ["Vectors"]),
     tests("TrainingTests", "CNNTraining", .product(name: "cnnrt-train", package: "Runtime"), exclude: ["Vectors"]),
     tests("ModelTests"),
     tests("SwiftAPITests", "CNNTraining", .product(name: "cnnrt-train", package: "Runtime")),

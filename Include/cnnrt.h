@@ -223,7 +223,7 @@ typedef struct cnnrt_array {
   void *data;
   cnnrt_type type;          /* CNNRT_FLOAT32: real values. CNNRT_UINT8: the stored values of a quantized tensor. */
   uint32_t rank;
-  int64_t shape[CNNRT_MAX_RANK];   /* N, C, H, W, whatever the order in memory */
+  int64_t shape[CNNRT_MAX_RANK];   /* the tensor's: N, C, H, W of an image, whatever the order in memory; N is the session's batch */
   int64_t strides[CNNRT_MAX_RANK]; /* bytes from one index to the next, same order: NCHW float has (…, 4·H·W, 4·W, 4), NHWC
                                       (…, 4, 4·W·C, 4·C). All 0: row-major without gaps. */
 } cnnrt_array;
