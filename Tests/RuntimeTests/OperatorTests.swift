@@ -122,6 +122,7 @@ struct OperatorTests {
       let count = spec.output.reduce(1, *)
       let expected = Array(numbers[position..<position + count])
       position += count
+      guard RandomOperators.kinds.contains(spec.op) else { continue }
       let inputs = spec.inputs.indices.map { RawBundle.bytes(spec.input($0)) }
       for isa in Library.isas {
         let got = Self.floats(try Self.run(spec.bundle().bytes, spec.ports(), inputs, isa: isa, (1, 1)))
@@ -141,16 +142,24 @@ struct OperatorTests {
       let spec = operators.next(op)
       var bundle = spec.bundle()
       damage(&bundle, &operators.random)
-      do {
-        let model = try OpenModel(bundle.bytes, maxMemory: 1 << 26, maxWork: 1 << 26)
-        try OpenSession(model) { $0.batch = 2 }.run()
-        taken += 1
-      } catch let error as CallError {
+      if let error = Self.refusal(bundle.bytes) {
         #expect(error.message.count > 10 && error.status != CNNRT_OK)
         refused += 1
+      } else {
+        taken += 1
       }
     }
     #expect(refused > taken / 4)
+  }
+
+  /// What the library says to a bundle; nil where it runs.
+  private static func refusal(_ bytes: [UInt8]) -> CallError? {
+    do throws(CallError) {
+      let model = try OpenModel(bytes, maxMemory: 1 << 26, maxWork: 1 << 26)
+      let session = try OpenSession(model) { $0.batch = 2 }
+      try session.run()
+      return nil
+    } catch { return error }
   }
 
   private func damage(_ bundle: inout RawBundle, _ random: inout Random) {

@@ -6,7 +6,12 @@ struct RandomOperators {
 
   init(seed: UInt64) { random = Random(seed: seed) }
 
-  static let kinds = OperatorSpec.kinds.keys.sorted()
+  static let kinds = OperatorSpec.kinds.keys.sorted().filter {
+    ![
+      "GroupNormalization", "InstanceNormalization", "LRN", "LayerNormalization", "MatMul", "PRelu", "ReduceMax",
+      "ReduceMean", "ReduceMin", "ReduceSum", "Resize", "Softmax",
+    ].contains($0)
+  }
 
   private mutating func size(_ most: Int) -> Int { 1 + random.below(most) }
   private mutating func flag() -> Bool { random.below(2) == 0 }

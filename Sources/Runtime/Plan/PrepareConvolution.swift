@@ -115,8 +115,8 @@ extension SessionBuilder {
         guard rows.count(py) > 0, columns.count(px) > 0 else { continue }
         var a = convolution(i, x, y)
         (a.bias, a.requantize.scale) = channels(i, x, phase: py * columns.window.stride + px)
+        // The segments alone say what is summed: a kernel of no size.
         (a.stride_y, a.stride_x, a.dilation_y, a.dilation_x) = (1, 1, 1, 1)
-        (a.kernel_height, a.kernel_width) = (Int32(down.count), Int32(right.count))
         a.weights = phaseWeights
         take(&a.y, rows, py, columns, px)
         let (row, pixel, block) = (Int(a.x.row), Int(a.x.pixel), Int(a.x.block))

@@ -18,8 +18,9 @@ extension SessionBuilder {
   private mutating func normalization(_ i: Int) -> (UnsafePointer<Float>?, UnsafePointer<Float>?) {
     let channels = model.tensor(model.output(i)).channels
     let padded = (channels + 15) & ~15
-    guard let scale = zeros(padded), let shift = zeros(padded), let gamma = floats(i, 1), let beta = floats(i, 2),
-      let mean = floats(i, 3), let variance = floats(i, 4)
+    let (scale, shift) = (zeros(padded), zeros(padded))
+    guard let scale, let shift, let gamma = floats(i, 1), let beta = floats(i, 2), let mean = floats(i, 3),
+      let variance = floats(i, 4)
     else { return (nil, nil) }
     for c in 0..<channels {
       scale[c] = gamma[c] / cp_square_root(variance[c] + model.operation(i).values.0)
@@ -37,8 +38,23 @@ extension SessionBuilder {
       let t = model.output(i), zeroPoint = Float(y.zeroPoint)
       range = (quantized(range.low, t) + zeroPoint, quantized(range.high, t) + zeroPoint)
     }
-    let arguments = cnn_affine(x: x.view, y: y.view, scale: nil, shift: nil, low: range.low, high: range.high)
+    let arguments = cnn_affine(x: whole(x), y: whole(y), scale: nil, shift: nil, low: range.low, high: range.high)
     add(i, x.isFloat ? kernels.affine_f32 : kernels.clamp_u8, arguments)
+  }
+
+  /// Blocks that cover a plain tensor of any batch: its last may go on behind it, where there is room up to a multiple of 64 bytes.
+  private func whole(_ x: Operand) -> cnn_view {
+    guard x.layout == .plain else { return x.view }
+    let pixels = (x.elements * options.batch + 15) / 16
+    var rows = 64
+    while pixels % rows != 0 { rows -= 1 }
+    var v = x.view
+    (v.batch, v.channels, v.height) = (1, 16, Int32(rows))
+    v.width = Int32(truncatingIfNeeded: pixels / rows)
+    v.pixel = Int32(16 * x.tensor.elementBytes)
+    v.row = Int64(pixels / rows) * Int64(v.pixel)
+    (v.block, v.image) = (v.row * Int64(rows), v.row * Int64(rows))
+    return v
   }
 
   mutating func prepareUnary(_ i: Int) {
