@@ -47,6 +47,21 @@ struct Check {
     repeated("binary_f32") { $0.binary(isFloat: true) }
     repeated("unary_u8") { $0.unary(isFloat: false) }
     repeated("unary_f32") { $0.unary(isFloat: true) }
+    repeated("prelu_u8") { $0.prelu(isFloat: false) }
+    repeated("prelu_f32") { $0.prelu(isFloat: true) }
+    repeated("lrn_u8") { $0.lrn(isFloat: false) }
+    repeated("lrn_f32") { $0.lrn(isFloat: true) }
+    repeated("resize_u8") { $0.resize(isFloat: false) }
+    repeated("resize_f32") { $0.resize(isFloat: true) }
+    repeated("reduce_u8") { $0.reduce(isFloat: false) }
+    repeated("reduce_f32") { $0.reduce(isFloat: true) }
+    repeated("group_norm_u8") { $0.groupNorm(isFloat: false) }
+    repeated("group_norm_f32") { $0.groupNorm(isFloat: true) }
+    repeated("layer_norm_u8") { $0.layerNorm(isFloat: false) }
+    repeated("layer_norm_f32") { $0.layerNorm(isFloat: true) }
+    repeated("softmax_axis") { $0.softmaxAxis() }
+    repeated("matmul_u8") { $0.matmul(isFloat: false) }
+    repeated("matmul_f32") { $0.matmul(isFloat: true) }
     repeated("clamp_u8") { $0.clamp() }
     repeated("affine_f32") { $0.affine() }
     repeated("move") { $0.move() }

@@ -3,7 +3,7 @@ import CKernels
 
 extension Check {
   /// A tensor of random shape and content in blocks.
-  private mutating func tensor(_ piece: Piece, isFloat: Bool, like shape: cnn_view? = nil) -> Tensor {
+  mutating func tensor(_ piece: Piece, isFloat: Bool, like shape: cnn_view? = nil) -> Tensor {
     var random = random
     func size(_ most: Int) -> Int { random.once(in: 2) ? random.int(1...most / 3) : random.int(1...most) }
     let batch = shape.map { Int($0.batch) } ?? size(4), channels = shape.map { Int($0.channels) } ?? size(70)
@@ -17,7 +17,7 @@ extension Check {
     return tensor
   }
   /// A shape for the result.
-  private mutating func result(_ x: cnn_view, height: Int, width: Int, elementBytes: Int) -> cnn_view {
+  mutating func result(_ x: cnn_view, height: Int, width: Int, elementBytes: Int) -> cnn_view {
     randomView(
       &random, batch: Int(x.batch), channels: Int(x.channels), height: height, width: width,
       elementBytes: elementBytes, halo: random.once(in: 2) ? 0 : random.int(1...3), haloValue: random.int(0...255))
@@ -144,6 +144,108 @@ extension Check {
         a.y = y
         return a
       }, describe: { describe("x", arguments.x) })
+  }
+
+  mutating func prelu(isFloat: Bool) {
+    let input = tensor(x, isFloat: isFloat), zero = zeroPoint()
+    var a = cnn_prelu()
+    a.x = input.view
+    a.slope = UnsafePointer(channelValues(scale, count: Int(a.x.channels)) { $0.real() * 2 })
+    a.scale = random.real() + 1.01
+    (a.x_zero_point, a.y_zero_point) = (Int32(zeroPoint()), Int32(zero))
+    (a.low, a.high) = (Float(-zero), Float(255 - zero))
+    let like = result(a.x, height: Int(a.x.height), width: Int(a.x.width), elementBytes: isFloat ? 4 : 1)
+    compare(
+      like, elementBytes: isFloat ? 4 : 1, isFloat ? reference.prelu_f32 : reference.prelu_u8,
+      isFloat ? fast.prelu_f32 : fast.prelu_u8,
+      { [a] y, _ in
+        var a = a
+        a.y = y
+        return a
+      }, describe: { describe("x", input.view) })
+  }
+
+  mutating func lrn(isFloat: Bool) {
+    let input = tensor(x, isFloat: isFloat)
+    var a = cnn_lrn()
+    a.x = input.view
+    a.size = Int32(random.int(1...9))
+    a.alpha_over_size = (random.real() + 1) * (random.once(in: 2) ? 1e-3 : 1) / Float(a.size)
+    a.beta = random.once(in: 2) ? 0.75 : random.real() * 2
+    a.bias = random.real() + 1
+    (a.x_scale, a.y_scale) = ((random.real() + 1.01) * 0.1, (random.real() + 1.01) * 0.1)
+    (a.x_zero_point, a.y_zero_point) = (Int32(zeroPoint()), Int32(zeroPoint()))
+    let like = result(a.x, height: Int(a.x.height), width: Int(a.x.width), elementBytes: isFloat ? 4 : 1)
+    compare(
+      like, elementBytes: isFloat ? 4 : 1, isFloat ? reference.lrn_f32 : reference.lrn_u8,
+      isFloat ? fast.lrn_f32 : fast.lrn_u8,
+      { [a] y, _ in
+        var a = a
+        a.y = y
+        return a
+      },
+      describe: { [a] in
+        describe("x", input.view)
+        check_number("size", Int64(a.size))
+      })
+    if isFloat { compareToPower(a, Tensor(like, in: expected, elementBytes: 4)) }
+  }
+
+  /// What the reference left in `expected` against the formula in float64: exponential and logarithm are its own.
+  private func compareToPower(_ a: cnn_lrn, _ y: Tensor) {
+    let input = Tensor(a.x, in: x, elementBytes: 4), size = Int(a.size), channels = Int(a.x.channels)
+    for n in 0..<Int(a.x.batch) {
+      for row in 0..<Int(a.x.height) {
+        for column in 0..<Int(a.x.width) {
+          func value(_ c: Int) -> Double { Double(input.address(n, c, row, column).loadUnaligned(as: Float.self)) }
+          for c in 0..<channels {
+            var sum = 0.0
+            for i in max(0, c - (size - 1) / 2)...min(channels - 1, c + size / 2) { sum += value(i) * value(i) }
+            let base = Double(a.bias) + Double(a.alpha_over_size) * sum
+            // Near 0 the result is as large as one likes, and clamped.
+            if base < 1e-3 { continue }
+            let exact = value(c) * check_power(base, -Double(a.beta))
+            let got = Double(y.address(n, c, row, column).loadUnaligned(as: Float.self))
+            if (got - exact).magnitude <= exact.magnitude * 4e-6 { continue }
+            check_real("exact", exact)
+            check_real("result", got)
+            check_stop("the reference's LRN is too far from the truth", "", 1)
+          }
+        }
+      }
+    }
+  }
+
+  mutating func resize(isFloat: Bool) {
+    let input = tensor(x, isFloat: isFloat), height = random.int(1...30), width = random.int(1...30)
+    /// Any places and weights will do.
+    func taps(_ piece: Piece, _ count: Int, from: Int32, _ random: inout Random) -> UnsafePointer<cnn_tap> {
+      let p = piece.last(count * MemoryLayout<cnn_tap>.stride).base.assumingMemoryBound(to: cnn_tap.self)
+      for i in 0..<count {
+        let first = random.int(0...Int(from) - 1), weight = random.once(in: 5) ? 0 : (random.real() + 1) / 2
+        p[i] = cnn_tap(
+          first: Int32(first), second: Int32(min(first + 1, Int(from) - 1)), weight: weight,
+          fixed: Int32((weight * 2048).rounded(.toNearestOrEven)))
+      }
+      return UnsafePointer(p)
+    }
+    var a = cnn_resize()
+    a.x = input.view
+    a.rows = taps(offsets, height, from: a.x.height, &random)
+    a.columns = taps(table, width, from: a.x.width, &random)
+    let like = result(a.x, height: height, width: width, elementBytes: isFloat ? 4 : 1)
+    compare(
+      like, elementBytes: isFloat ? 4 : 1, isFloat ? reference.resize_f32 : reference.resize_u8,
+      isFloat ? fast.resize_f32 : fast.resize_u8,
+      { [a] y, _ in
+        var a = a
+        a.y = y
+        return a
+      },
+      describe: {
+        describe("x", input.view)
+        describe("y", like)
+      })
   }
 
   mutating func flatten() {

@@ -18,10 +18,12 @@ import CVector
   typealias FloatTiles = Tiles<1, 1, 1>
   typealias ByteTiles = Tiles<1, 1, 1>
   typealias DepthwiseTilePixels = DepthwisePixels<1>
+  typealias MatMulRows = RegisterTile<1, 1>
 #else
   typealias FloatTiles = Tiles<2, 1, 1>
   typealias ByteTiles = Tiles<2, 1, 1>
   typealias DepthwiseTilePixels = DepthwisePixels<2>
+  typealias MatMulRows = RegisterTile<2, 1>
 
   @_cdecl("cnn_kernels_baseline")
   public func fill(_ out: UnsafeMutablePointer<cnn_kernels>) {

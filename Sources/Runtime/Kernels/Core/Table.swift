@@ -15,6 +15,7 @@ extension cnn_kernels {
     isa = cv_isa()
     conv_f32 = { convF32(arguments($0), Share($1, $2)) }
     depthwise_f32 = { depthwiseF32(arguments($0), Share($1, $2)) }
+    matmul_f32 = { matmulF32(arguments($0), Share($1, $2)) }
   }
   @inline(__always) mutating func setByteConvolutions() {
     isa = cv_isa()
@@ -35,6 +36,7 @@ extension cnn_kernels {
     unary_f32 = { unaryF32(arguments($0), Share($1, $2)) }
     binary_f32 = { binaryF32(arguments($0), Share($1, $2)) }
     binary_u8 = { binaryU8(arguments($0), Share($1, $2)) }
+    matmul_u8 = { matmulU8(arguments($0), Share($1, $2)) }
   }
   /// What does not, or is too seldom called.
   @inline(__always) mutating func setMovement() {
@@ -42,6 +44,19 @@ extension cnn_kernels {
     clamp_u8 = { clampU8(arguments($0), Share($1, $2)) }
     flatten = { flattened(arguments($0), Share($1, $2)) }
     move = { moved(arguments($0), Share($1, $2)) }
+    prelu_f32 = { preluF32(arguments($0), Share($1, $2)) }
+    prelu_u8 = { preluU8(arguments($0), Share($1, $2)) }
+    lrn_f32 = { lrnF32(arguments($0), Share($1, $2)) }
+    lrn_u8 = { lrnU8(arguments($0), Share($1, $2)) }
+    resize_f32 = { resizeF32(arguments($0), Share($1, $2)) }
+    resize_u8 = { resizeU8(arguments($0), Share($1, $2)) }
+    reduce_f32 = { reduceF32(arguments($0), Share($1, $2)) }
+    reduce_u8 = { reduceU8(arguments($0), Share($1, $2)) }
+    group_norm_f32 = { groupNormF32(arguments($0), Share($1, $2)) }
+    group_norm_u8 = { groupNormU8(arguments($0), Share($1, $2)) }
+    layer_norm_f32 = { layerNormF32(arguments($0), Share($1, $2)) }
+    layer_norm_u8 = { layerNormU8(arguments($0), Share($1, $2)) }
+    softmax_axis = { softmaxAxis(arguments($0), Share($1, $2)) }
     unary_u8 = { unaryU8(arguments($0), Share($1, $2)) }
     softmax = { softmaxed(arguments($0), Share($1, $2)) }
     import_plain = { importPlain(arguments($0), Share($1, $2)) }

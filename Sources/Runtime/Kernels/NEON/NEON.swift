@@ -4,6 +4,7 @@ import CTrainingKernels
 typealias FloatTiles = Tiles<6, 3, 1>
 typealias ByteTiles = Tiles<4, 2, 1>
 typealias DepthwiseTilePixels = DepthwisePixels<4>
+typealias MatMulRows = RegisterTile<6, 1>
 
 @_cdecl("cnn_kernels_neon")
 public func fill(_ out: UnsafeMutablePointer<cnn_kernels>) {

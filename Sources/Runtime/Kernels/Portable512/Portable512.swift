@@ -5,6 +5,7 @@ import CKernels
 typealias FloatTiles = Tiles<14, 7, 2>
 typealias ByteTiles = Tiles<14, 7, 2>
 typealias DepthwiseTilePixels = DepthwisePixels<4>
+typealias MatMulRows = RegisterTile<14, 1>
 
 @_cdecl("cnn_kernels_portable512")
 public func fill(_ out: UnsafeMutablePointer<cnn_kernels>) {

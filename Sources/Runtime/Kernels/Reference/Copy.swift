@@ -6,10 +6,7 @@ import CKernels
 ///   division; a NaN becomes 0.
 /// - uint8 to float: x = Float(q − zero_point) · scale.
 /// - Between equal types the bits stay.
-func quantized(_ x: Float, _ a: cnn_copy) -> UInt8 {
-  if x != x { return 0 }
-  return stored(x / a.scale, Float(-a.zero_point), Float(255 - a.zero_point), a.zero_point)
-}
+func quantized(_ x: Float, _ a: cnn_copy) -> UInt8 { quantized(x, a.scale, a.zero_point) }
 func dequantized(_ q: Int32, _ a: cnn_copy) -> Float { Float(q - a.zero_point) * a.scale }
 
 extension cnn_copy {

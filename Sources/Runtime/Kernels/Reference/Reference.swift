@@ -31,6 +31,21 @@ public func fill(_ out: UnsafeMutablePointer<cnn_kernels>) {
   k.binary_f32 = { a, part, _ in if part == 0 { binaryF32(load(a)) } }
   k.binary_u8 = { a, part, _ in if part == 0 { binaryU8(load(a)) } }
   k.fill_halo = { a, part, _ in if part == 0 { fillHalo(load(a)) } }
+  k.prelu_f32 = { a, part, _ in if part == 0 { preluF32(load(a)) } }
+  k.prelu_u8 = { a, part, _ in if part == 0 { preluU8(load(a)) } }
+  k.lrn_f32 = { a, part, _ in if part == 0 { lrnF32(load(a)) } }
+  k.lrn_u8 = { a, part, _ in if part == 0 { lrnU8(load(a)) } }
+  k.resize_f32 = { a, part, _ in if part == 0 { resizeF32(load(a)) } }
+  k.resize_u8 = { a, part, _ in if part == 0 { resizeU8(load(a)) } }
+  k.reduce_f32 = { a, part, _ in if part == 0 { reduceF32(load(a)) } }
+  k.reduce_u8 = { a, part, _ in if part == 0 { reduceU8(load(a)) } }
+  k.group_norm_f32 = { a, part, _ in if part == 0 { groupNormF32(load(a)) } }
+  k.group_norm_u8 = { a, part, _ in if part == 0 { groupNormU8(load(a)) } }
+  k.layer_norm_f32 = { a, part, _ in if part == 0 { layerNormF32(load(a)) } }
+  k.layer_norm_u8 = { a, part, _ in if part == 0 { layerNormU8(load(a)) } }
+  k.softmax_axis = { a, part, _ in if part == 0 { softmaxAxis(load(a)) } }
+  k.matmul_f32 = { a, part, _ in if part == 0 { matmulF32(load(a)) } }
+  k.matmul_u8 = { a, part, _ in if part == 0 { matmulU8(load(a)) } }
   out.pointee = k
 }
 

@@ -48,6 +48,7 @@ static inline void check_report_close(const char *operation, const char *isa, in
   printf("%s %s: %lld cases close, largest difference %.1e\n", operation, isa, (long long)cases, error);
   fflush(stdout);
 }
+static inline double check_power(double base, double exponent) { return __builtin_pow(base, exponent); }
 static inline void check_number(const char *name, int64_t value) { printf(" %s=%lld", name, (long long)value); }
 static inline void check_real(const char *name, double value) { printf(" %s=%.9g", name, value); }
 static inline void check_text(const char *text) { printf("%s", text); }

@@ -145,6 +145,47 @@ CV cv_i32x16 cv_load_i32(const void *p) {
   return v;
 }
 
+CV cv_i32x16 cv_widen(cv_u8x16 v) { return __builtin_convertvector(v, cv_i32x16); }
+
+/* Pairs of 16-bit numbers in 16 lanes (Swift knows no vector of 32 of them): one of each of two rows of bytes; and sum + x · w of both, exact. */
+typedef int16_t cv_i16x32 __attribute__((ext_vector_type(32)));
+CV cv_i32x16 cv_pairs(cv_u8x16 first, cv_u8x16 second) {
+#if defined(CV_PORTABLE) || defined(__aarch64__) || defined(__AVX512BW__)
+  return cv_widen(first) | cv_widen(second) << 16;
+#else
+  __m128i low = _mm_unpacklo_epi8((__m128i)first, (__m128i)second), high = _mm_unpackhi_epi8((__m128i)first, (__m128i)second);
+  cv_i32x16 v;
+#if defined(__AVX2__)
+  v.lo = (cv_i32x8)_mm256_cvtepu8_epi16(low);
+  v.hi = (cv_i32x8)_mm256_cvtepu8_epi16(high);
+#else
+  v.lo.lo = (cv_i32x4)_mm_unpacklo_epi8(low, _mm_setzero_si128());
+  v.lo.hi = (cv_i32x4)_mm_unpackhi_epi8(low, _mm_setzero_si128());
+  v.hi.lo = (cv_i32x4)_mm_unpacklo_epi8(high, _mm_setzero_si128());
+  v.hi.hi = (cv_i32x4)_mm_unpackhi_epi8(high, _mm_setzero_si128());
+#endif
+  return v;
+#endif
+}
+CV cv_i32x16 cv_pairs_minus(cv_i32x16 pairs, int32_t value) { return (cv_i32x16)((cv_i16x32)pairs - (cv_i16x32)((int16_t)value)); }
+CV cv_i32x16 cv_add_pairs(cv_i32x16 sum, cv_i32x16 x, cv_i32x16 w) {
+#if defined(CV_PORTABLE) || defined(__aarch64__)
+  return sum + (x << 16 >> 16) * (w << 16 >> 16) + (x >> 16) * (w >> 16);
+#elif defined(__AVX512BW__)
+  return sum + (cv_i32x16)_mm512_madd_epi16((__m512i)x, (__m512i)w);
+#elif defined(__AVX2__)
+  sum.lo += (cv_i32x8)_mm256_madd_epi16((__m256i)x.lo, (__m256i)w.lo);
+  sum.hi += (cv_i32x8)_mm256_madd_epi16((__m256i)x.hi, (__m256i)w.hi);
+  return sum;
+#else
+  sum.lo.lo += (cv_i32x4)_mm_madd_epi16((__m128i)x.lo.lo, (__m128i)w.lo.lo);
+  sum.lo.hi += (cv_i32x4)_mm_madd_epi16((__m128i)x.lo.hi, (__m128i)w.lo.hi);
+  sum.hi.lo += (cv_i32x4)_mm_madd_epi16((__m128i)x.hi.lo, (__m128i)w.hi.lo);
+  sum.hi.hi += (cv_i32x4)_mm_madd_epi16((__m128i)x.hi.hi, (__m128i)w.hi.hi);
+  return sum;
+#endif
+}
+
 #if defined(CV_PORTABLE) || defined(__AVX512VNNI__) || defined(__ARM_FEATURE_DOTPROD)
 /* The pixels are turned to [16 channels][4 taps]. So 5 − count neighbouring pixels share one such vector, the weights of the later ones moved up. */
 CV int32_t cv_shares_taps(void) { return 1; }
@@ -242,39 +283,16 @@ CV cv_i32x16 cv_add_taps(cv_i32x16 sum, cv_i32x16 x, cv_i32x16 w, cv_i32x16 x_se
   return count > 2 ? cv_add_two_taps(sum, x.hi, w.hi, count > 3) : sum;
 }
 #else
-typedef int16_t cv_i16x32 __attribute__((ext_vector_type(32)));
-typedef uint16_t cv_u16x32 __attribute__((ext_vector_type(32)));
-typedef uint8_t cv_u8x32 __attribute__((ext_vector_type(32)));
 CV int32_t cv_shares_taps(void) { return 0; }
 CV cv_i32x16 cv_shift_taps(cv_i32x16 w, int32_t taps) { return w; }
-CV cv_i32x16 cv_pixel_pair(const uint8_t *p, const uint8_t *q) {
-  cv_u8x32 v = __builtin_shufflevector(cv_pixel(p), cv_pixel(q), 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23, 8, 24, 9, 25, 10,
-                                       26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
-  return (cv_i32x16)__builtin_convertvector(v, cv_u16x32);
-}
-CV cv_i32x16 cv_taps_first(const uint8_t *p, ptrdiff_t step, int32_t count) { return cv_pixel_pair(p, count > 2 ? p + 2 * step : p); }
+CV cv_i32x16 cv_taps_first(const uint8_t *p, ptrdiff_t step, int32_t count) { return cv_pairs(cv_pixel(p), cv_pixel(count > 2 ? p + 2 * step : p)); }
 /* Where the fourth tap is none, its pixel is read only if it is beside the others: the next pixel has the same pair. */
 CV cv_i32x16 cv_taps_second(const uint8_t *p, ptrdiff_t step, int32_t count) {
   if (count < 2) return (cv_i32x16)(0);
-  return cv_pixel_pair(p + step, count > 3 || step == 16 ? p + 3 * step : p + step);
+  return cv_pairs(cv_pixel(p + step), cv_pixel(count > 3 || step == 16 ? p + 3 * step : p + step));
 }
 CV cv_i32x16 cv_tap_weights_first(const void *p) { return (cv_i32x16)(((cv_i16x32)cv_load_i32(p) << 8) >> 8); }
 CV cv_i32x16 cv_tap_weights_second(const void *p) { return (cv_i32x16)((cv_i16x32)cv_load_i32(p) >> 8); }
-CV cv_i32x16 cv_add_pairs(cv_i32x16 sum, cv_i32x16 x, cv_i32x16 w) {
-#if defined(__AVX512BW__)
-  return sum + (cv_i32x16)_mm512_madd_epi16((__m512i)x, (__m512i)w);
-#elif defined(__AVX2__)
-  sum.lo += (cv_i32x8)_mm256_madd_epi16((__m256i)x.lo, (__m256i)w.lo);
-  sum.hi += (cv_i32x8)_mm256_madd_epi16((__m256i)x.hi, (__m256i)w.hi);
-  return sum;
-#else
-  sum.lo.lo += (cv_i32x4)_mm_madd_epi16((__m128i)x.lo.lo, (__m128i)w.lo.lo);
-  sum.lo.hi += (cv_i32x4)_mm_madd_epi16((__m128i)x.lo.hi, (__m128i)w.lo.hi);
-  sum.hi.lo += (cv_i32x4)_mm_madd_epi16((__m128i)x.hi.lo, (__m128i)w.hi.lo);
-  sum.hi.hi += (cv_i32x4)_mm_madd_epi16((__m128i)x.hi.hi, (__m128i)w.hi.hi);
-  return sum;
-#endif
-}
 CV cv_i32x16 cv_add_taps(cv_i32x16 sum, cv_i32x16 x, cv_i32x16 w, cv_i32x16 x_second, cv_i32x16 w_second, int32_t count) {
   sum = cv_add_pairs(sum, x, w);
   return count > 1 ? cv_add_pairs(sum, x_second, w_second) : sum;
@@ -296,7 +314,6 @@ CV cv_u8x16 cv_maximum_u8(cv_u8x16 a, cv_u8x16 b) { return __builtin_elementwise
 CV cv_u8x16 cv_minimum_u8(cv_u8x16 a, cv_u8x16 b) { return __builtin_elementwise_min(a, b); }
 
 CV cv_f32x16 cv_to_float(cv_i32x16 v) { return __builtin_convertvector(v, cv_f32x16); }
-CV cv_i32x16 cv_widen(cv_u8x16 v) { return __builtin_convertvector(v, cv_i32x16); }
 
 /* To the nearest integer, ties to even; |v| < 2²². The rounding mode is the caller's to set. */
 CV cv_i32x16 cv_round(cv_f32x16 v) {
@@ -341,6 +358,9 @@ CV cv_u8x16 cv_narrow(cv_i32x16 v) {
 
 /* The same for single numbers. */
 CV float cv_float(int32_t v) { return (float)v; }
+CV float cv_narrowed(double v) { return (float)v; }
+CV double cv_double(int64_t v) { return (double)v; }
+CV double cv_widened(float v) { return v; }
 /* v between low and high (NaN: low), to the nearest integer, ties to even; |low|, |high| < 2²². */
 CV int32_t cv_quantize(float v, float low, float high) {
   v = v > low ? v : low;
@@ -367,5 +387,4 @@ CV double cv_exponential_double(double v) { return __builtin_exp(v); }
 CV double cv_exponential_minus_one_double(double v) { return __builtin_expm1(v); }
 CV double cv_tangent_double(double v) { return __builtin_tanh(v); }
 CV double cv_error_complement_double(double v) { return __builtin_erfc(v); }
-CV double cv_power_double(double v, double exponent) { return __builtin_pow(v, exponent); }
 #undef CV
