@@ -26,14 +26,14 @@ enum DepthwiseTile<let pixels: Int, let stride: Int, let last: Int> {}
 
 /// The multiplication of a depthwise convolution.
 protocol DepthwiseMultiplier {
-  /// The sums of a tile, 16 floats or integers for each pixel, to `out`; x lies beneath the first tap of the first pixel.
+  /// The sums of some tiles side by side, 16 floats or integers for each pixel, to `out`; x lies beneath the first tap of the first pixel.
   static func sum<let pixels: Int, let stride: Int, let last: Int>(
     _: DepthwiseTile<pixels, stride, last>.Type, _ window: UnsafePointer<DepthwiseWindow>, _ x: UnsafeRawPointer,
-    _ out: UnsafeMutableRawPointer)
+    _ out: UnsafeMutableRawPointer, tiles: Int)
   /// The same where `hasTile`.
   static func sum<let pixels: Int>(
     _: DepthwisePixels<pixels>.Type, _ a: UnsafePointer<cnn_conv>, _ window: UnsafePointer<DepthwiseWindow>,
-    _ x: UnsafeRawPointer, _ out: UnsafeMutableRawPointer)
+    _ x: UnsafeRawPointer, _ out: UnsafeMutableRawPointer, tiles: Int)
   /// Whether the shape is one of those that have tiles of several pixels.
   static func hasTile(_ a: UnsafePointer<cnn_conv>) -> Bool
 }
@@ -43,36 +43,42 @@ enum DepthwiseF32: DepthwiseMultiplier {
   @inline(never)
   static func sum<let pixels: Int, let stride: Int, let last: Int>(
     _: DepthwiseTile<pixels, stride, last>.Type, _ window: UnsafePointer<DepthwiseWindow>, _ x: UnsafeRawPointer,
-    _ out: UnsafeMutableRawPointer
+    _ out: UnsafeMutableRawPointer, tiles: Int
   ) {
     let w = window.pointee, step = stride == 0 ? w.step : stride &* 64
-    var sums = InlineArray<pixels, Floats>(repeating: w.bias.floats())
-    var weights = w.weights, line = x, ky = w.height
-    while ky > 0 {
-      var from = line, kx = w.width
-      while kx > 0 {
-        let v = weights.floats()
-        unroll(pixels) { i in
-          sums[unchecked: i] = cv_multiply_add_each(sums[unchecked: i], from.floats(i &* step), v)
+    var first = x, out = out, tiles = tiles
+    while tiles > 0 {
+      var sums = InlineArray<pixels, Floats>(repeating: w.bias.floats())
+      var weights = w.weights, line = first, ky = w.height
+      while ky > 0 {
+        var from = line, kx = w.width
+        while kx > 0 {
+          let v = weights.floats()
+          unroll(pixels) { i in
+            sums[unchecked: i] = cv_multiply_add_each(sums[unchecked: i], from.floats(i &* step), v)
+          }
+          weights += 64
+          from += w.tap
+          kx &-= 1
         }
-        weights += 64
-        from += w.tap
-        kx &-= 1
+        line += w.row
+        ky &-= 1
       }
-      line += w.row
-      ky &-= 1
+      unroll(pixels) { i in out.put(sums[unchecked: i], i &* 64) }
+      first += pixels &* step
+      out += pixels &* 64
+      tiles &-= 1
     }
-    unroll(pixels) { i in out.put(sums[unchecked: i], i &* 64) }
   }
   @inline(__always) static func hasTile(_ a: UnsafePointer<cnn_conv>) -> Bool { a.pointee.stride_x <= 2 }
   @inline(__always) static func sum<let pixels: Int>(
     _: DepthwisePixels<pixels>.Type, _ a: UnsafePointer<cnn_conv>, _ window: UnsafePointer<DepthwiseWindow>,
-    _ x: UnsafeRawPointer, _ out: UnsafeMutableRawPointer
+    _ x: UnsafeRawPointer, _ out: UnsafeMutableRawPointer, tiles: Int
   ) {
     if a.pointee.stride_x == 1 {
-      sum(DepthwiseTile<pixels, 1, 0>.self, window, x, out)
+      sum(DepthwiseTile<pixels, 1, 0>.self, window, x, out, tiles: tiles)
     } else {
-      sum(DepthwiseTile<pixels, 2, 0>.self, window, x, out)
+      sum(DepthwiseTile<pixels, 2, 0>.self, window, x, out, tiles: tiles)
     }
   }
 }
@@ -81,26 +87,32 @@ enum DepthwiseU8: DepthwiseMultiplier {
   @inline(never)
   static func sum<let pixels: Int, let stride: Int, let last: Int>(
     _: DepthwiseTile<pixels, stride, last>.Type, _ window: UnsafePointer<DepthwiseWindow>, _ x: UnsafeRawPointer,
-    _ out: UnsafeMutableRawPointer
+    _ out: UnsafeMutableRawPointer, tiles: Int
   ) {
     let w = window.pointee, step = stride == 0 ? w.step : stride &* 16, tap = stride == 0 ? w.tap : 16
     let groups = (w.width &- 1) >> 2, rest = last == 0 ? w.width &- groups &* 4 : last
-    var sums = InlineArray<pixels, Ints>(repeating: w.bias.ints())
-    var weights = w.weights, line = x, ky = w.height
-    while ky > 0 {
-      var from = line, group = groups
-      while group > 0 {
-        add(DepthwiseTile<pixels, stride, last>.self, &sums, from, weights, step: step, tap: tap, count: 4)
+    var first = x, out = out, tiles = tiles
+    while tiles > 0 {
+      var sums = InlineArray<pixels, Ints>(repeating: w.bias.ints())
+      var weights = w.weights, line = first, ky = w.height
+      while ky > 0 {
+        var from = line, group = groups
+        while group > 0 {
+          add(DepthwiseTile<pixels, stride, last>.self, &sums, from, weights, step: step, tap: tap, count: 4)
+          weights += 64
+          from += 4 &* tap
+          group &-= 1
+        }
+        add(DepthwiseTile<pixels, stride, last>.self, &sums, from, weights, step: step, tap: tap, count: rest)
         weights += 64
-        from += 4 &* tap
-        group &-= 1
+        line += w.row
+        ky &-= 1
       }
-      add(DepthwiseTile<pixels, stride, last>.self, &sums, from, weights, step: step, tap: tap, count: rest)
-      weights += 64
-      line += w.row
-      ky &-= 1
+      unroll(pixels) { i in out.put(sums[unchecked: i], i &* 64) }
+      first += pixels &* step
+      out += pixels &* 64
+      tiles &-= 1
     }
-    unroll(pixels) { i in out.put(sums[unchecked: i], i &* 64) }
   }
   /// Adds `count` neighbouring taps to all pixels.
   @inline(__always) private static func add<let pixels: Int, let stride: Int, let last: Int>(
@@ -125,13 +137,13 @@ enum DepthwiseU8: DepthwiseMultiplier {
   }
   @inline(__always) static func sum<let pixels: Int>(
     _: DepthwisePixels<pixels>.Type, _ a: UnsafePointer<cnn_conv>, _ window: UnsafePointer<DepthwiseWindow>,
-    _ x: UnsafeRawPointer, _ out: UnsafeMutableRawPointer
+    _ x: UnsafeRawPointer, _ out: UnsafeMutableRawPointer, tiles: Int
   ) {
     switch (a.pointee.stride_x, a.pointee.kernel_width & 3) {
-    case (1, 3): sum(DepthwiseTile<pixels, 1, 3>.self, window, x, out)
-    case (1, _): sum(DepthwiseTile<pixels, 1, 1>.self, window, x, out)
-    case (_, 3): sum(DepthwiseTile<pixels, 2, 3>.self, window, x, out)
-    default: sum(DepthwiseTile<pixels, 2, 1>.self, window, x, out)
+    case (1, 3): sum(DepthwiseTile<pixels, 1, 3>.self, window, x, out, tiles: tiles)
+    case (1, _): sum(DepthwiseTile<pixels, 1, 1>.self, window, x, out, tiles: tiles)
+    case (_, 3): sum(DepthwiseTile<pixels, 2, 3>.self, window, x, out, tiles: tiles)
+    default: sum(DepthwiseTile<pixels, 2, 1>.self, window, x, out, tiles: tiles)
     }
   }
 }
@@ -168,19 +180,21 @@ func depthwise<M: DepthwiseMultiplier, F: Finish, let pixels: Int>(
       let to = image &* Int(view.image) &+ row &* Int(view.row)
       var column = 0
       while column < width {
+        // Whole tiles; behind them one that ends with the row.
         let first = min(column, width &- size)
-        let out = sums + filled &* 64
+        let tiles = max(1, min((width &- first) / size, (Batch.capacity &- filled) / size))
+        let out = sums + filled &* 64, count = tiles &* size
         if isTiled {
-          M.sum(DepthwisePixels<pixels>.self, a, &window, from + first &* step, out)
+          M.sum(DepthwisePixels<pixels>.self, a, &window, from + first &* step, out, tiles: tiles)
         } else {
-          M.sum(DepthwiseTile<1, 0, 0>.self, &window, from + first &* step, out)
+          M.sum(DepthwiseTile<1, 0, 0>.self, &window, from + first &* step, out, tiles: tiles)
         }
-        for i in 0..<size {
+        for i in 0..<count {
           batch.pointee.outputs[unchecked: filled &+ i] = to &+ (first &+ i) &* Int(view.pixel)
         }
-        filled &+= size
+        filled &+= count
+        column = first &+ count
         if filled &+ size > Batch.capacity { flush() }
-        column &+= size
       }
     }
     flush()
