@@ -11,6 +11,7 @@ public func fill(_ out: UnsafeMutablePointer<cnn_kernels>) {
   cnn_kernels_baseline(out)
   out.pointee.setFloatConvolution()
   out.pointee.setByteConvolutions()
+  out.pointee.setByteDepthwise()
   out.pointee.setArithmetic()
 }
 

@@ -1,25 +1,6 @@
 import CKernels
 import CVector
 
-/// A block of 16 channels of a depthwise convolution: where its weights are, and the distances between taps in bytes.
-struct DepthwiseWindow {
-  let bias: UnsafeRawPointer, weights: UnsafeRawPointer
-  let height: Int, width: Int
-  let row: Int, tap: Int
-  /// From an output pixel's input to the next one's.
-  let step: Int
-
-  @inline(__always) init(_ a: UnsafePointer<cnn_conv>, block: Int) {
-    bias = a.pointee.bias! + block &* 64
-    weights = UnsafeRawPointer(a.pointee.weights!) + block &* Int(a.pointee.weight_block)
-    height = Int(a.pointee.kernel_height)
-    width = Int(a.pointee.kernel_width)
-    row = Int(a.pointee.dilation_y) &* Int(a.pointee.x.row)
-    tap = Int(a.pointee.dilation_x) &* Int(a.pointee.x.pixel)
-    step = Int(a.pointee.stride_x) &* Int(a.pointee.x.pixel)
-  }
-}
-
 /// Output pixels side by side that a depthwise convolution sums at once, so that they share the loads of weights.
 /// `stride` in pixels and `last`, the taps behind the last whole group of four, are 0 where any will do.
 enum DepthwiseTile<let pixels: Int, let stride: Int, let last: Int> {}
@@ -28,11 +9,11 @@ enum DepthwiseTile<let pixels: Int, let stride: Int, let last: Int> {}
 protocol DepthwiseMultiplier {
   /// The sums of some tiles side by side, 16 floats or integers for each pixel, to `out`; x lies beneath the first tap of the first pixel.
   static func sum<let pixels: Int, let stride: Int, let last: Int>(
-    _: DepthwiseTile<pixels, stride, last>.Type, _ window: UnsafePointer<DepthwiseWindow>, _ x: UnsafeRawPointer,
+    _: DepthwiseTile<pixels, stride, last>.Type, _ window: UnsafePointer<cnn_depthwise_window>, _ x: UnsafeRawPointer,
     _ out: UnsafeMutableRawPointer, tiles: Int)
   /// The same where `hasTile`.
   static func sum<let pixels: Int>(
-    _: DepthwisePixels<pixels>.Type, _ a: UnsafePointer<cnn_conv>, _ window: UnsafePointer<DepthwiseWindow>,
+    _: DepthwisePixels<pixels>.Type, _ a: UnsafePointer<cnn_conv>, _ window: UnsafePointer<cnn_depthwise_window>,
     _ x: UnsafeRawPointer, _ out: UnsafeMutableRawPointer, tiles: Int)
   /// Whether the shape is one of those that have tiles of several pixels.
   static func hasTile(_ a: UnsafePointer<cnn_conv>) -> Bool
@@ -42,14 +23,14 @@ enum DepthwisePixels<let pixels: Int> {}
 enum DepthwiseF32: DepthwiseMultiplier {
   @inline(never)
   static func sum<let pixels: Int, let stride: Int, let last: Int>(
-    _: DepthwiseTile<pixels, stride, last>.Type, _ window: UnsafePointer<DepthwiseWindow>, _ x: UnsafeRawPointer,
+    _: DepthwiseTile<pixels, stride, last>.Type, _ window: UnsafePointer<cnn_depthwise_window>, _ x: UnsafeRawPointer,
     _ out: UnsafeMutableRawPointer, tiles: Int
   ) {
-    let w = window.pointee, step = stride == 0 ? w.step : stride &* 64
+    let w = window.pointee, step = stride == 0 ? Int(w.step) : stride &* 64
     var first = x, out = out, tiles = tiles
     while tiles > 0 {
-      var sums = InlineArray<pixels, Floats>(repeating: w.bias.floats())
-      var weights = w.weights, line = first, ky = w.height
+      var sums = InlineArray<pixels, Floats>(repeating: UnsafeRawPointer(w.bias!).floats())
+      var weights = UnsafeRawPointer(w.weights!), line = first, ky = w.height
       while ky > 0 {
         var from = line, kx = w.width
         while kx > 0 {
@@ -58,10 +39,10 @@ enum DepthwiseF32: DepthwiseMultiplier {
             sums[unchecked: i] = cv_multiply_add_each(sums[unchecked: i], from.floats(i &* step), v)
           }
           weights += 64
-          from += w.tap
+          from += Int(w.tap)
           kx &-= 1
         }
-        line += w.row
+        line += Int(w.row)
         ky &-= 1
       }
       unroll(pixels) { i in out.put(sums[unchecked: i], i &* 64) }
@@ -72,7 +53,7 @@ enum DepthwiseF32: DepthwiseMultiplier {
   }
   @inline(__always) static func hasTile(_ a: UnsafePointer<cnn_conv>) -> Bool { a.pointee.stride_x <= 2 }
   @inline(__always) static func sum<let pixels: Int>(
-    _: DepthwisePixels<pixels>.Type, _ a: UnsafePointer<cnn_conv>, _ window: UnsafePointer<DepthwiseWindow>,
+    _: DepthwisePixels<pixels>.Type, _ a: UnsafePointer<cnn_conv>, _ window: UnsafePointer<cnn_depthwise_window>,
     _ x: UnsafeRawPointer, _ out: UnsafeMutableRawPointer, tiles: Int
   ) {
     if a.pointee.stride_x == 1 {
@@ -86,15 +67,15 @@ enum DepthwiseF32: DepthwiseMultiplier {
 enum DepthwiseU8: DepthwiseMultiplier {
   @inline(never)
   static func sum<let pixels: Int, let stride: Int, let last: Int>(
-    _: DepthwiseTile<pixels, stride, last>.Type, _ window: UnsafePointer<DepthwiseWindow>, _ x: UnsafeRawPointer,
+    _: DepthwiseTile<pixels, stride, last>.Type, _ window: UnsafePointer<cnn_depthwise_window>, _ x: UnsafeRawPointer,
     _ out: UnsafeMutableRawPointer, tiles: Int
   ) {
-    let w = window.pointee, step = stride == 0 ? w.step : stride &* 16, tap = stride == 0 ? w.tap : 16
-    let groups = (w.width &- 1) >> 2, rest = last == 0 ? w.width &- groups &* 4 : last
+    let w = window.pointee, step = stride == 0 ? Int(w.step) : stride &* 16, tap = stride == 0 ? Int(w.tap) : 16
+    let groups = (Int(w.width) &- 1) >> 2, rest = last == 0 ? Int(w.width) &- groups &* 4 : last
     var first = x, out = out, tiles = tiles
     while tiles > 0 {
-      var sums = InlineArray<pixels, Ints>(repeating: w.bias.ints())
-      var weights = w.weights, line = first, ky = w.height
+      var sums = InlineArray<pixels, Ints>(repeating: UnsafeRawPointer(w.bias!).ints())
+      var weights = UnsafeRawPointer(w.weights!), line = first, ky = w.height
       while ky > 0 {
         var from = line, group = groups
         while group > 0 {
@@ -105,7 +86,7 @@ enum DepthwiseU8: DepthwiseMultiplier {
         }
         add(DepthwiseTile<pixels, stride, last>.self, &sums, from, weights, step: step, tap: tap, count: rest)
         weights += 64
-        line += w.row
+        line += Int(w.row)
         ky &-= 1
       }
       unroll(pixels) { i in out.put(sums[unchecked: i], i &* 64) }
@@ -136,7 +117,7 @@ enum DepthwiseU8: DepthwiseMultiplier {
     a.pointee.stride_x <= 2 && a.pointee.dilation_x == 1 && a.pointee.kernel_width & 1 == 1
   }
   @inline(__always) static func sum<let pixels: Int>(
-    _: DepthwisePixels<pixels>.Type, _ a: UnsafePointer<cnn_conv>, _ window: UnsafePointer<DepthwiseWindow>,
+    _: DepthwisePixels<pixels>.Type, _ a: UnsafePointer<cnn_conv>, _ window: UnsafePointer<cnn_depthwise_window>,
     _ x: UnsafeRawPointer, _ out: UnsafeMutableRawPointer, tiles: Int
   ) {
     switch (a.pointee.stride_x, a.pointee.kernel_width & 3) {
@@ -148,66 +129,70 @@ enum DepthwiseU8: DepthwiseMultiplier {
   }
 }
 
-/// A share is a range of rows. Tiles of a row lie side by side, but the last ends with the row, over the one before it;
-/// their sums are collected in a batch over several rows.
-@inline(__always)
-func depthwise<M: DepthwiseMultiplier, F: Finish, let pixels: Int>(
-  _: M.Type, _: F.Type, _: DepthwisePixels<pixels>.Type, _ a: UnsafePointer<cnn_conv>, _ share: Share
-) {
-  let view = a.pointee.y, width = Int(view.width), height = Int(view.height), blocks = view.blocks
-  let x = a.pointee.x, isTiled = width >= pixels && M.hasTile(a), size = isTiled ? pixels : 1
-  let left = Int(a.pointee.pad_left) &* Int(x.pixel), step = Int(a.pointee.stride_x) &* Int(x.pixel)
-  var storage = Batch()
-  withUnsafeMutablePointer(to: &storage) { batch in
-    let sums = UnsafeMutableRawPointer(batch)
-    var filled = 0, plane = -1, block = 0, image = 0
-    var window = DepthwiseWindow(a, block: 0)
-    func flush() {
-      F.store(a, UnsafeRawPointer(sums), block: block, pixels: filled, batch)
-      filled = 0
-    }
-    for unit in share.range(of: view.rows) {
-      let row = unit % height
-      if unit / height != plane {
-        flush()
-        plane = unit / height
-        block = plane % blocks
-        image = plane / blocks
-        window = DepthwiseWindow(a, block: block)
-      }
-      let top = row &* Int(a.pointee.stride_y) &- Int(a.pointee.pad_top)
-      let from = UnsafeRawPointer(x.address(image, block, 0)) + (top &* Int(x.row) &- left)
-      let to = image &* Int(view.image) &+ row &* Int(view.row)
-      var column = 0
-      while column < width {
-        // Whole tiles; behind them one that ends with the row.
-        let first = min(column, width &- size)
-        let tiles = max(1, min((width &- first) / size, (Batch.capacity &- filled) / size))
-        let out = sums + filled &* 64, count = tiles &* size
-        if isTiled {
-          M.sum(DepthwisePixels<pixels>.self, a, &window, from + first &* step, out, tiles: tiles)
-        } else {
-          M.sum(DepthwiseTile<1, 0, 0>.self, &window, from + first &* step, out, tiles: tiles)
-        }
-        for i in 0..<count {
-          batch.pointee.outputs[unchecked: filled &+ i] = to &+ (first &+ i) &* Int(view.pixel)
-        }
-        filled &+= count
-        column = first &+ count
-        if filled &+ size > Batch.capacity { flush() }
-      }
-    }
-    flush()
+extension cnn_conv {
+  /// Whether rows of y are wide enough for tiles.
+  @inline(__always) fileprivate func isWide<let pixels: Int>(_: DepthwisePixels<pixels>.Type) -> Bool {
+    Int(y.width) >= pixels
   }
-  view.fillHalo(isFloat: F.isFloat, share)
+}
+
+/// `cnn_depthwise` with the functions of one precision.
+@inline(__always)
+private func depthwise<M: DepthwiseMultiplier, let pixels: Int>(
+  _: M.Type, _: DepthwisePixels<pixels>.Type, _ a: UnsafePointer<cnn_conv>, _ share: Share, isFloat: Bool,
+  tiled: cnn_depthwise_sum, single: cnn_depthwise_sum, finish: cnn_depthwise_finish
+) {
+  let isTiled = a.pointee.isWide(DepthwisePixels<pixels>.self) && M.hasTile(a)
+  cnn_depthwise(
+    a, Int32(truncatingIfNeeded: share.part), Int32(truncatingIfNeeded: share.parts), isTiled ? tiled : single, finish,
+    isTiled ? Int64(pixels) : 1, isFloat ? 1 : 0)
+}
+
+@inline(__always)
+private func finish<F: Finish>(
+  _: F.Type, _ a: UnsafePointer<cnn_conv>?, _ sums: UnsafeMutablePointer<UInt8>?, _ block: Int64, _ pixels: Int64
+) {
+  let batch = UnsafeMutableRawPointer(sums.unsafelyUnwrapped)
+  F.store(
+    a.unsafelyUnwrapped, UnsafeRawPointer(batch), block: Int(block), pixels: Int(pixels),
+    UnsafePointer(batch.assumingMemoryBound(to: Batch.self)))
+}
+
+@inline(__always)
+private func sumTiled<M: DepthwiseMultiplier>(
+  _: M.Type, _ a: UnsafePointer<cnn_conv>?, _ window: UnsafePointer<cnn_depthwise_window>?, _ x: UnsafePointer<UInt8>?,
+  _ sums: UnsafeMutablePointer<UInt8>?, _ tiles: Int64
+) {
+  M.sum(
+    DepthwiseTilePixels.self, a.unsafelyUnwrapped, window.unsafelyUnwrapped, UnsafeRawPointer(x.unsafelyUnwrapped),
+    UnsafeMutableRawPointer(sums.unsafelyUnwrapped), tiles: Int(tiles))
+}
+@inline(__always)
+private func sumSingle<M: DepthwiseMultiplier>(
+  _: M.Type, _ window: UnsafePointer<cnn_depthwise_window>?, _ x: UnsafePointer<UInt8>?,
+  _ sums: UnsafeMutablePointer<UInt8>?, _ tiles: Int64
+) {
+  M.sum(
+    DepthwiseTile<1, 0, 0>.self, window.unsafelyUnwrapped, UnsafeRawPointer(x.unsafelyUnwrapped),
+    UnsafeMutableRawPointer(sums.unsafelyUnwrapped), tiles: Int(tiles))
 }
 
 func depthwiseF32(_ a: UnsafePointer<cnn_conv>, _ share: Share) {
-  depthwise(DepthwiseF32.self, FinishF32.self, DepthwiseTilePixels.self, a, share)
+  depthwise(
+    DepthwiseF32.self, DepthwiseTilePixels.self, a, share, isFloat: true,
+    tiled: { sumTiled(DepthwiseF32.self, $0, $1, $2, $3, $4) },
+    single: { sumSingle(DepthwiseF32.self, $1, $2, $3, $4) },
+    finish: { finish(FinishF32.self, $0, $1, $2, $3) })
 }
 func depthwiseU8(_ a: UnsafePointer<cnn_conv>, _ share: Share) {
-  depthwise(DepthwiseU8.self, FinishU8.self, DepthwiseTilePixels.self, a, share)
+  depthwise(
+    DepthwiseU8.self, DepthwiseTilePixels.self, a, share, isFloat: false,
+    tiled: { sumTiled(DepthwiseU8.self, $0, $1, $2, $3, $4) }, single: { sumSingle(DepthwiseU8.self, $1, $2, $3, $4) },
+    finish: { finish(FinishU8.self, $0, $1, $2, $3) })
 }
 func depthwiseU8F32(_ a: UnsafePointer<cnn_conv>, _ share: Share) {
-  depthwise(DepthwiseU8.self, FinishU8F32.self, DepthwiseTilePixels.self, a, share)
+  depthwise(
+    DepthwiseU8.self, DepthwiseTilePixels.self, a, share, isFloat: true,
+    tiled: { sumTiled(DepthwiseU8.self, $0, $1, $2, $3, $4) }, single: { sumSingle(DepthwiseU8.self, $1, $2, $3, $4) },
+    finish: { finish(FinishU8F32.self, $0, $1, $2, $3) })
 }

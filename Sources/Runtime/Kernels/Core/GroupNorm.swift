@@ -3,7 +3,7 @@ import CVector
 
 /// Groups of channels are not blocks of sixteen. A cluster is the smallest range of groups that begins and ends with a block (or with the last channel): at
 /// most sixteen groups. A share is a range of images and clusters.
-@inline(__always)
+@inline(never)
 private func groupNorm(_ a: UnsafePointer<cnn_group_norm>, isFloat: Bool, _ share: Share) {
   let x = a.pointee.x, y = a.pointee.y, channels = Int(x.channels), each = channels / Int(a.pointee.groups)
   var shared = 16

@@ -2,7 +2,7 @@ import CKernels
 import CVector
 
 /// A share is a range of rows. The same bits everywhere: see Reference/LRN.swift.
-@inline(__always)
+@inline(never)
 private func lrn(_ a: UnsafePointer<cnn_lrn>, isFloat: Bool, _ share: Share) {
   let x = a.pointee.x, y = a.pointee.y, channels = Int(y.channels), size = isFloat ? 4 : 1
   let before = (Int(a.pointee.size) &- 1) / 2, after = Int(a.pointee.size) / 2

@@ -2,7 +2,7 @@ import CKernels
 import CVector
 
 /// A share is a range of rows.
-@inline(__always)
+@inline(never)
 private func layerNorm(_ a: UnsafePointer<cnn_layer_norm>, isFloat: Bool, _ share: Share) {
   let length = Int(a.pointee.length)
   let scales = NormScales(

@@ -11,38 +11,30 @@ struct MatMulTile {
 
 protocol MatMulRule {
   associatedtype Element
-  /// Sums of the tile's rows times columns, each row's finished and its columns from `skip` on stored at y.
-  static func multiply<let rows: Int>(
-    _: RegisterTile<rows, 1>.Type, _ tile: MatMulTile, _ args: UnsafePointer<cnn_matmul>, _ y: UnsafeMutableRawPointer,
+  /// One block of columns; none: fewer than sixteen. Sums of the tile's rows times columns, each row's finished and its columns from `skip` on stored at y.
+  static func multiply<let rows: Int, let columns: Int>(
+    _: RegisterTile<rows, columns>.Type, _ tile: MatMulTile, _ args: UnsafePointer<cnn_matmul>,
+    _ y: UnsafeMutableRawPointer,
     skip: Int)
 }
 
 enum MatMulF32: MatMulRule {
   typealias Element = Float
   @inline(never)
-  static func multiply<let rows: Int>(
-    _: RegisterTile<rows, 1>.Type, _ tile: MatMulTile, _ args: UnsafePointer<cnn_matmul>, _ y: UnsafeMutableRawPointer,
+  static func multiply<let rows: Int, let columns: Int>(
+    _: RegisterTile<rows, columns>.Type, _ tile: MatMulTile, _ args: UnsafePointer<cnn_matmul>,
+    _ y: UnsafeMutableRawPointer,
     skip: Int
   ) {
-    var sums = InlineArray<rows, Floats>(repeating: Floats(repeating: 0))
+    var sums = InlineArray<rows, Floats>(repeating: cv_zero_floats())
     var a = tile.a, b = tile.b, k = tile.k
     let aRow = tile.aRow, bRow = tile.bRow
-    if tile.columns == 16 {
-      while k > 0 {
-        let v = b.floats()
-        unroll(rows) { i in sums[unchecked: i] = cv_multiply_add(sums[unchecked: i], a.float(i &* aRow), v) }
-        a += 4
-        b += bRow
-        k &-= 1
-      }
-    } else {
-      while k > 0 {
-        let v = floats(b, tile.columns)
-        unroll(rows) { i in sums[unchecked: i] = cv_multiply_add(sums[unchecked: i], a.float(i &* aRow), v) }
-        a += 4
-        b += bRow
-        k &-= 1
-      }
+    while k > 0 {
+      let v = columns == 1 ? b.floats() : floats(b, tile.columns)
+      unroll(rows) { i in sums[unchecked: i] = cv_multiply_add(sums[unchecked: i], a.float(i &* aRow), v) }
+      a += 4
+      b += bRow
+      k &-= 1
     }
     unroll(rows) { i in
       let to = y + i &* Int(args.pointee.y_row)
@@ -61,20 +53,22 @@ enum MatMulF32: MatMulRule {
 enum MatMulU8: MatMulRule {
   typealias Element = UInt8
   @inline(never)
-  static func multiply<let rows: Int>(
-    _: RegisterTile<rows, 1>.Type, _ tile: MatMulTile, _ args: UnsafePointer<cnn_matmul>, _ y: UnsafeMutableRawPointer,
+  static func multiply<let rows: Int, let columns: Int>(
+    _: RegisterTile<rows, columns>.Type, _ tile: MatMulTile, _ args: UnsafePointer<cnn_matmul>,
+    _ y: UnsafeMutableRawPointer,
     skip: Int
   ) {
-    var sums = InlineArray<rows, Ints>(repeating: Ints(repeating: 0))
+    var sums = InlineArray<rows, Ints>(repeating: cv_zero_ints())
     var columnSums = Ints(repeating: 0)
     var a = tile.a, b = tile.b, k = tile.k
     let aRow = tile.aRow, zero = args.pointee.b_zero_point
     let zeros = Bytes(repeating: UInt8(truncatingIfNeeded: zero))
+    @inline(__always) func load(_ p: UnsafeRawPointer) -> Bytes { columns == 1 ? p.bytes() : bytes(p, tile.columns) }
     while k > 0 {
       // Behind the last row of b as if another one of zero points followed.
       let isPair = k > 1
-      let second = isPair ? bytes(b + tile.bRow, tile.columns) : zeros
-      let v = cv_pairs_minus(cv_pairs(bytes(b, tile.columns), second), zero)
+      let second = isPair ? load(b + tile.bRow) : zeros
+      let v = cv_pairs_minus(cv_pairs(load(b), second), zero)
       columnSums = cv_add_pairs(columnSums, v, all(Int32(0x0001_0001)))
       unroll(rows) { i in
         let p = a + i &* aRow
@@ -121,7 +115,10 @@ func matmul<R: MatMulRule, let rows: Int>(
       let y =
         UnsafeMutableRawPointer(a.pointee.y!)
         + (offset(a.pointee.y_strides) &+ row &* Int(a.pointee.y_row) &+ start &* size)
-      if row &+ rows <= end {
+      if p < 16 {
+        R.multiply(RegisterTile<1, 0>.self, tile, a, y, skip: 0)
+        row &+= 1
+      } else if row &+ rows <= end {
         R.multiply(RegisterTile<rows, 1>.self, tile, a, y, skip: column &- start)
         row &+= rows
       } else {

@@ -2,7 +2,7 @@ import CKernels
 import CVector
 
 /// Bilinear; a share is a range of rows.
-@inline(__always)
+@inline(never)
 private func resize(_ a: UnsafePointer<cnn_resize>, isFloat: Bool, _ share: Share) {
   let x = a.pointee.x, y = a.pointee.y, rows = a.pointee.rows!, columns = a.pointee.columns!
   forEachRow(y, share) { n, block, row in

@@ -1,40 +1,18 @@
 import CKernels
 import CVector
 
-/// A share is a range of images. See Reference/Softmax.swift for the rule that fixes every bit.
+/// A tensor [N,C] lies row-major, so this is a softmax along its rows. A share is a range of images. See Reference/Softmax.swift for
+/// the rule that fixes every bit.
 func softmaxed(_ a: UnsafePointer<cnn_softmax>, _ share: Share) {
-  let x = a.pointee.x, y = a.pointee.y, channels = Int(x.channels), blocks = x.blocks
-  let scale = all(a.pointee.x_scale), zeroPoint = all(a.pointee.x_zero_point), isBytes = a.pointee.x_is_u8 != 0
-  let lanes = Ints(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
+  let x = a.pointee.x, y = a.pointee.y
+  var rows = cnn_softmax_axis()
+  rows.length = x.channels
+  rows.inner = 1
+  rows.x_is_u8 = a.pointee.x_is_u8
+  rows.x_scale = a.pointee.x_scale
+  rows.x_zero_point = a.pointee.x_zero_point
   for n in share.range(of: Int(x.batch)) {
-    let from = UnsafeRawPointer(x.address(n, 0, 0)), to = y.address(n, 0, 0)
-    /// The values of one block; −∞ behind the last channel, which neither the maximum nor the sum notices.
-    @inline(__always) func values(_ block: Int) -> Floats {
-      let v = isBytes ? cv_to_float(cv_widen(from.bytes(block &* 16)) &- zeroPoint) * scale : from.floats(block &* 64)
-      let left = Int32(truncatingIfNeeded: channels &- block &* 16)
-      return v.replacing(with: -Float.infinity, where: lanes .>= left)
-    }
-    var largest = all(-Float.infinity)
-    for block in 0..<blocks { largest = cv_maximum(largest, values(block)) }
-    var width = 8
-    while width > 0 {
-      for i in 0..<width { largest[i] = largest[i] > largest[i &+ width] ? largest[i] : largest[i &+ width] }
-      width >>= 1
-    }
-    let highest = all(largest[0])
-    var sums = Floats(repeating: 0)
-    for block in 0..<blocks {
-      let e = exponential(values(block) - highest)
-      to.put(e, block &* 64)
-      sums += e
-    }
-    width = 8
-    while width > 0 {
-      for i in 0..<width { sums[i] += sums[i &+ width] }
-      width >>= 1
-    }
-    let total = all(sums[0])
-    for block in 0..<blocks { to.put(UnsafeRawPointer(to).floats(block &* 64) / total, block &* 64) }
+    softmaxAlong(&rows, UnsafeRawPointer(x.address(n, 0, 0)), y.address(n, 0, 0))
   }
   y.fillHalo(isFloat: true, share)
 }

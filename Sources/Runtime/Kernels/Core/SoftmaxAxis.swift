@@ -15,7 +15,7 @@ func softmaxAxis(_ a: UnsafePointer<cnn_softmax_axis>, _ share: Share) {
 }
 
 /// The values in float, of up to sixteen elements that lie side by side.
-@inline(__always)
+@inline(never)
 private func values(_ a: UnsafePointer<cnn_softmax_axis>, _ x: UnsafeRawPointer, _ count: Int) -> Floats {
   if a.pointee.x_is_u8 == 0 { return floats(x, count) }
   return cv_to_float(cv_widen(bytes(x, count)) &- all(a.pointee.x_zero_point)) * all(a.pointee.x_scale)
@@ -32,7 +32,7 @@ private func store(_ a: UnsafePointer<cnn_softmax_axis>, _ value: Floats, _ y: U
   cv_copy(y, &q, count)
 }
 
-@inline(never) private func softmaxAlong(
+@inline(never) func softmaxAlong(
   _ a: UnsafePointer<cnn_softmax_axis>, _ x: UnsafeRawPointer, _ y: UnsafeMutableRawPointer
 ) {
   let length = Int(a.pointee.length), xSize = a.pointee.x_is_u8 != 0 ? 1 : 4, ySize = a.pointee.y_is_u8 != 0 ? 1 : 4

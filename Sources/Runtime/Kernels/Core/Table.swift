@@ -7,6 +7,7 @@ extension cnn_kernels {
   @inline(__always) mutating func setAll() {
     setFloatConvolution()
     setByteConvolutions()
+    setByteDepthwise()
     setArithmetic()
     setMovement()
   }
@@ -22,6 +23,8 @@ extension cnn_kernels {
     input_offset = cv_input_offset()
     conv_u8 = { convU8(arguments($0), Share($1, $2)) }
     conv_u8_f32 = { convU8F32(arguments($0), Share($1, $2)) }
+  }
+  @inline(__always) mutating func setByteDepthwise() {
     depthwise_u8 = { depthwiseU8(arguments($0), Share($1, $2)) }
     depthwise_u8_f32 = { depthwiseU8F32(arguments($0), Share($1, $2)) }
   }
@@ -34,7 +37,6 @@ extension cnn_kernels {
     add_u8 = { addU8(arguments($0), Share($1, $2)) }
     affine_f32 = { affineF32(arguments($0), Share($1, $2)) }
     unary_f32 = { unaryF32(arguments($0), Share($1, $2)) }
-    binary_f32 = { binaryF32(arguments($0), Share($1, $2)) }
     binary_u8 = { binaryU8(arguments($0), Share($1, $2)) }
     matmul_u8 = { matmulU8(arguments($0), Share($1, $2)) }
   }
@@ -57,6 +59,7 @@ extension cnn_kernels {
     layer_norm_f32 = { layerNormF32(arguments($0), Share($1, $2)) }
     layer_norm_u8 = { layerNormU8(arguments($0), Share($1, $2)) }
     softmax_axis = { softmaxAxis(arguments($0), Share($1, $2)) }
+    binary_f32 = { binaryF32(arguments($0), Share($1, $2)) }
     unary_u8 = { unaryU8(arguments($0), Share($1, $2)) }
     softmax = { softmaxed(arguments($0), Share($1, $2)) }
     import_plain = { importPlain(arguments($0), Share($1, $2)) }

@@ -18,3 +18,11 @@ public func fillTraining(_ out: UnsafeMutablePointer<cnn_training_kernels>) { fi
 public func cnn_fill_halo(_ view: UnsafePointer<cnn_view>!, _ is_float: Int32, _ part: Int32, _ parts: Int32) {
   fillHalo(view, isFloat: is_float != 0, Share(part, parts))
 }
+
+@_cdecl("cnn_depthwise") @implementation
+public func cnn_depthwise(
+  _ arguments: UnsafePointer<cnn_conv>!, _ part: Int32, _ parts: Int32, _ sum: cnn_depthwise_sum!,
+  _ finish: cnn_depthwise_finish!, _ pixels: Int64, _ is_float: Int32
+) {
+  depthwiseRows(arguments, Share(part, parts), sum, finish, pixels: Int(pixels), isFloat: is_float != 0)
+}

@@ -9,4 +9,5 @@ typealias MatMulRows = RegisterTile<6, 1>
 public func fill(_ out: UnsafeMutablePointer<cnn_kernels>) {
   cnn_kernels_neon(out)
   out.pointee.setByteConvolutions()
+  out.pointee.setByteDepthwise()
 }

@@ -284,6 +284,18 @@ typedef struct cnn_kernels {
 /* Writes share `part` of the halo of a tensor in blocks or pixels: zeros (float) or halo_value. */
 void cnn_fill_halo(const cnn_view *view, int32_t is_float, int32_t part, int32_t parts);
 
+/* A depthwise convolution's loop over rows, which is compiled once; what an instruction set brings to it are two functions. `sum`: the sums of `tiles` tiles side
+ * by side, of `pixels` output pixels each, 16 floats or int32 to a pixel, at `sums`; x lies beneath the first tap. `finish`: scales `pixels` of them and stores
+ * each at its place, in bytes from block 0 of y. */
+typedef struct cnn_depthwise_window {
+  const uint8_t *bias, *weights;    /* of a block of 16 channels */
+  int64_t height, width, row, tap, step; /* of the kernel; bytes from tap to tap, and from an output pixel's input to the next one's */
+} cnn_depthwise_window;
+typedef void (*cnn_depthwise_sum)(const cnn_conv *, const cnn_depthwise_window *, const uint8_t *x, uint8_t *sums, int64_t tiles);
+typedef void (*cnn_depthwise_finish)(const cnn_conv *, uint8_t *sums, int64_t block, int64_t pixels);
+void cnn_depthwise(const cnn_conv *arguments, int32_t part, int32_t parts, cnn_depthwise_sum sum, cnn_depthwise_finish finish, int64_t pixels,
+                   int32_t is_float);
+
 /* Each fills the table. Only those whose modules are linked for this processor family may be called: the first four on x86-64,
  * baseline and the NEON ones on aarch64 (where baseline is neon by another name). */
 void cnn_kernels_baseline(cnn_kernels *out);
