@@ -3,7 +3,8 @@ import CKernels
 typealias FloatTiles = Tiles<14, 7, 2>
 typealias ByteTiles = Tiles<14, 7, 2>
 typealias DepthwiseTilePixels = DepthwisePixels<4>
-typealias MatMulRows = RegisterTile<14, 1>
+/// Fewer than the registers allow: the linker would share the function that fills an array of fourteen, which is not inlined.
+typealias MatMulRows = RegisterTile<7, 1>
 
 @_cdecl("cnn_kernels_avx512vnni")
 public func fill(_ out: UnsafeMutablePointer<cnn_kernels>) {

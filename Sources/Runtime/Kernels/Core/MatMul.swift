@@ -26,7 +26,7 @@ enum MatMulF32: MatMulRule {
     _ y: UnsafeMutableRawPointer,
     skip: Int
   ) {
-    var sums = InlineArray<rows, Floats>(repeating: cv_zero_floats())
+    var sums = InlineArray<rows, Floats>(repeating: Floats(repeating: 0))
     var a = tile.a, b = tile.b, k = tile.k
     let aRow = tile.aRow, bRow = tile.bRow
     while k > 0 {
@@ -58,7 +58,7 @@ enum MatMulU8: MatMulRule {
     _ y: UnsafeMutableRawPointer,
     skip: Int
   ) {
-    var sums = InlineArray<rows, Ints>(repeating: cv_zero_ints())
+    var sums = InlineArray<rows, Ints>(repeating: Ints(repeating: 0))
     var columnSums = Ints(repeating: 0)
     var a = tile.a, b = tile.b, k = tile.k
     let aRow = tile.aRow, zero = args.pointee.b_zero_point

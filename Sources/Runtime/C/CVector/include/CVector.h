@@ -372,10 +372,6 @@ CV int32_t cv_quantize(float v, float low, float high) {
 CV double cv_square_root(double v) { return __builtin_elementwise_sqrt(v); }
 CV cv_f32x8 cv_square_roots(cv_f32x8 v) { return __builtin_elementwise_sqrt(v); }
 
-/* Zeros that Swift does not know to be some: an InlineArray of a known repeated value is filled by a function that the linker shares between modules. */
-CV cv_f32x16 cv_zero_floats(void) { return (cv_f32x16)(0.0f); }
-CV cv_i32x16 cv_zero_ints(void) { return (cv_i32x16)(0); }
-
 /* The same address, but the compiler does not know: in a loop over x it would keep a pointer for each pixel, not one and fixed distances. */
 CV const void *cv_opaque(const void *p) {
   __asm__("" : "+r"(p));
