@@ -173,7 +173,13 @@ struct OperatorSpec: Codable {
   func bundle(like stored: Stored? = nil) -> RawBundle {
     var b = RawBundle()
     b.inputs = inputs.map { b.activation($0, nil) }
-    var operands = b.inputs
+    b.outputs = [append(to: &b, b.inputs, like: stored)]
+    return b
+  }
+
+  /// Adds the operator to a bundle, float32; returns its result.
+  func append(to b: inout RawBundle, _ inputs: [UInt32], like stored: Stored? = nil) -> UInt32 {
+    var operands = inputs
     if !weight.isEmpty {
       let levels = weightLevels()
       let floats = levels.enumerated().map { i, q in Float(q) * (stored?.weights[channel(i)] ?? 1 / 127) }
@@ -200,7 +206,13 @@ struct OperatorSpec: Codable {
   func bundle(_ stored: Stored) -> RawBundle {
     var b = RawBundle()
     b.inputs = zip(inputs, stored.inputs).map { b.activation($0, $1) }
-    var operands = b.inputs
+    b.outputs = [append(to: &b, b.inputs, stored)]
+    return b
+  }
+
+  /// Adds the operator to a bundle, int8; returns its result.
+  func append(to b: inout RawBundle, _ inputs: [UInt32], _ stored: Stored) -> UInt32 {
+    var operands = inputs
     if !weight.isEmpty {
       let levels = weightLevels()
       operands.append(
@@ -232,12 +244,11 @@ struct OperatorSpec: Codable {
     return finish(&b, operands, stored.output)
   }
 
-  private func finish(_ b: inout RawBundle, _ operands: [UInt32], _ output: RawBundle.Quantization?) -> RawBundle {
+  private func finish(_ b: inout RawBundle, _ operands: [UInt32], _ output: RawBundle.Quantization?) -> UInt32 {
     let all = operands + lists.map { b.list($0) }
     let y = b.activation(self.output, output)
     b.add(record, all, y)
-    b.outputs = [y]
-    return b
+    return y
   }
 
   private func biasScale(_ stored: Stored, _ channel: Int) -> Float { stored.inputs[0].scale * stored.weights[channel] }

@@ -3,23 +3,33 @@ import CNNSupport
 /// Single operators of every kind, of random shapes and attributes.
 struct RandomOperators {
   var random: Random
+  /// The shape that the first input is to have; of rank 4 where the operator is one for images.
+  private var given: [Int]?
 
   init(seed: UInt64) { random = Random(seed: seed) }
 
-  static let kinds = OperatorSpec.kinds.keys.sorted().filter {
-    ![
-      "GroupNormalization", "InstanceNormalization", "LRN", "LayerNormalization", "MatMul", "PRelu", "ReduceMax",
-      "ReduceMean", "ReduceMin", "ReduceSum", "Resize", "Softmax",
-    ].contains($0)
+  /// An operator that reads a tensor of this shape, or several of it; nil where there is none.
+  mutating func next(_ op: String, reading shape: [Int]) -> OperatorSpec? {
+    let isImageOperator = [
+      "Conv", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "LRN", "Resize",
+    ].contains(op)
+    guard shape.count >= 2, !isImageOperator || shape.count == 4, op != "Gemm" || shape.count == 2 else { return nil }
+    given = shape
+    defer { given = nil }
+    let spec = next(op)
+    return spec.inputs.allSatisfy { $0 == shape } ? spec : nil
   }
+
+  static let kinds = OperatorSpec.kinds.keys.sorted()
 
   private mutating func size(_ most: Int) -> Int { 1 + random.below(most) }
   private mutating func flag() -> Bool { random.below(2) == 0 }
   /// Often more than a block.
   private mutating func channels() -> Int { flag() ? size(6) : size(40) }
-  private mutating func image() -> [Int] { [1, channels(), size(9), size(9)] }
+  private mutating func image() -> [Int] { given ?? [1, channels(), size(9), size(9)] }
   /// Of any rank from `least` on.
   private mutating func shape(_ least: Int = 2, _ most: Int = 6) -> [Int] {
+    if let given { return given }
     let rank = least + random.below(most - least + 1)
     guard rank != 4 else { return image() }
     return [1] + (1..<rank).map { _ in rank <= 3 ? size(35) : size(5) }
@@ -31,7 +41,7 @@ struct RandomOperators {
     case "Conv": convolution(&spec)
     case "ConvTranspose": transposed(&spec)
     case "Gemm":
-      spec.inputs = [[1, channels()]]
+      spec.inputs = [given ?? [1, channels()]]
       spec.weight = [channels(), spec.inputs[0][1]]
       spec.bias = flag()
       spec.output = [1, spec.weight[0]]
@@ -101,7 +111,7 @@ struct RandomOperators {
     var (x, o, group) = (image(), channels(), 1)
     switch random.below(3) {
     case 0: (o, group) = (x[1], x[1])
-    case 1:
+    case 1 where given == nil:
       group = 1 + random.below(5)
       (x[1], o) = (group * size(12), group * size(12))
     default: break
@@ -171,7 +181,7 @@ struct RandomOperators {
       let kept = self.random.below(y.count)
       return (isConstant ? [] : [1]) + shape.suffix(isConstant ? kept : max(kept, 1)).dropFirst(isConstant ? 0 : 1)
     }
-    switch random.below(4) {
+    switch given == nil ? random.below(4) : random.below(2) {
     case 0: spec.inputs = [y, y]
     case 1:
       spec.plain = [repeated(&self, isConstant: true)]
@@ -187,6 +197,11 @@ struct RandomOperators {
   }
 
   private mutating func matMul(_ spec: inout OperatorSpec) {
+    if let x = given {
+      (spec.plain, spec.output) = ([[x.last!, size(20)]], x)
+      spec.output[x.count - 1] = spec.plain[0][1]
+      return
+    }
     let (m, k, p) = (size(20), size(40), size(20))
     if random.below(4) == 0 {
       (spec.inputs, spec.plain, spec.output) = ([[1, k]], [[k, p]], [1, p])
@@ -216,6 +231,7 @@ struct RandomOperators {
     spec.integers = [axis]
     spec.inputs = (0..<size(4)).map { _ in
       var part = x
+      if given != nil { return part }
       part[axis] = random.below(3) == 0 ? 16 * size(2) : size(20)
       return part
     }

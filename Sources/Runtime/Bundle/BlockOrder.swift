@@ -8,6 +8,11 @@ public struct BlockOrder {
   public let taps: Int
   public let isInt8: Bool
 
+  func with(taps: Int) -> BlockOrder {
+    BlockOrder(
+      outputChannels: outputChannels, inputChannels: inputChannels, group: group, taps: taps, isInt8: isInt8)
+  }
+
   public var blocks: Int { (outputChannels + 15) / 16 }
   /// One more than the last block of input channels.
   private var inputBlocks: Int { (inputChannels + 15) / 16 }
@@ -75,35 +80,6 @@ extension Model {
     return w.dim(2) * columns * 64
   }
 
-  /// Calls `body` with the place of each block of 16 output channels of the weights: where it begins, its bytes, and the
-  /// number of its first output channel, each phase's channels beginning at a multiple of 16.
-  @inline(never)
-  func forEachWeightBlock(_ i: Int, _ body: (_ start: Int, _ bytes: Int, _ channel: Int) throws(Failure) -> Void)
-    throws(Failure)
-  {
-    var (start, channel) = (0, 0)
-    func add(_ bytes: Int) throws(Failure) {
-      try body(start, bytes, channel)
-      start += bytes
-      channel += 16
-    }
-    if Int(operators[i].kind) == CNNB_OP_CONV_TRANSPOSE {
-      let (rows, columns) = (TransposedAxis.vertical(self, i), TransposedAxis.horizontal(self, i))
-      for py in 0..<rows.window.stride {
-        for px in 0..<columns.window.stride {
-          let order = blockOrder(i, taps: rows.taps(py) * columns.taps(px))
-          for block in 0..<order.blocks { try add(order.bytes(ofBlock: block)) }
-        }
-      }
-    } else if groups(i) > 1, !isDepthwise(i) {
-      let order = blockOrder(i, taps: taps(i))
-      for block in 0..<order.blocks { try add(order.bytes(ofBlock: block)) }
-    } else {
-      let order = convOrder(i)
-      for _ in 0..<order.blocks { try add(isDepthwise(i) ? depthwiseBlockBytes(i) : order.blockBytes) }
-    }
-  }
-
   /// The int32 sums of the int8 weights that the kernels correct zero points with.
   func verifyWeightSums() throws(Failure) {
     for i in 0..<operatorCount where isConvolution(i) {
@@ -112,26 +88,71 @@ extension Model {
       let stated = data(s).assumingMemoryBound(to: Int32.self)
       // Behind the last channel of each phase there is nothing.
       let channels = tensors[output(i)].channels, padded = (channels + 15) & ~15
-      do throws(Failure) {
-        try forEachWeightBlock(i) { (start, bytes, first) throws(Failure) in
-          for lane in 0..<min(16, channels - first % padded) {
-            var sum: Int32 = 0
-            for step in 0..<bytes / 64 {
-              for k in 0..<4 { sum &+= Int32(weights[start + step * 64 + lane * 4 + k]) }
-            }
-            guard sum == stated[first + lane] else {
-              throw .format(
-                "the sum of the weights of channel % is % and stated as %", first + lane, Int(sum),
-                Int(stated[first + lane]))
-            }
+      var blocks = WeightBlocks(self, i)
+      while blocks.next() {
+        for lane in 0..<min(16, channels - blocks.channel % padded) {
+          var sum: Int32 = 0
+          for step in 0..<blocks.bytes / 64 {
+            for k in 0..<4 { sum &+= Int32(weights[blocks.start + step * 64 + lane * 4 + k]) }
+          }
+          let channel = blocks.channel + lane
+          guard sum == stated[channel] else {
+            throw Failure.format(
+              "the sum of the weights of channel % is % and stated as %", channel, Int(sum), Int(stated[channel])
+            ).at("layer", layerName(i))
           }
         }
-      } catch { throw error.at("layer", layerName(i)) }
+      }
     }
   }
 
   public func isConvolution(_ i: Int) -> Bool {
     let kind = Int(operators[i].kind)
     return kind == CNNB_OP_CONV || kind == CNNB_OP_GEMM || kind == CNNB_OP_CONV_TRANSPOSE
+  }
+}
+
+/// The blocks of 16 output channels of an operator's weights, one after another: of each phase where it is a transposed
+/// convolution.
+struct WeightBlocks {
+  private let order: BlockOrder
+  private let isTransposed: Bool
+  private let rows, columns: TransposedAxis
+  /// Of all blocks, where they are alike.
+  private let alike: Int?
+  private var current: BlockOrder
+  private var phase = 0
+  private var block = -1
+  /// Where the block begins, and its size.
+  private(set) var start = 0
+  private(set) var bytes = 0
+  /// Its first output channel; each phase's begin at a multiple of 16.
+  private(set) var channel = -16
+
+  init(_ model: Model, _ i: Int) {
+    isTransposed = Int(model.operation(i).kind) == CNNB_OP_CONV_TRANSPOSE
+    (rows, columns) = (.vertical(model, i), .horizontal(model, i))
+    order = model.blockOrder(i, taps: isTransposed ? 0 : model.taps(i))
+    let isAlike = !isTransposed && (model.groups(i) == 1 || model.isDepthwise(i))
+    alike =
+      !isAlike ? nil : model.isDepthwise(i) ? model.depthwiseBlockBytes(i) : model.convOrder(i).blockBytes
+    current = order
+    if isTransposed { current = order.with(taps: rows.taps(0) * columns.taps(0)) }
+  }
+
+  /// Goes on to the next block; false behind the last.
+  mutating func next() -> Bool {
+    start += bytes
+    channel += 16
+    block += 1
+    if block == order.blocks {
+      phase += 1
+      guard isTransposed, phase < rows.window.stride * columns.window.stride else { return false }
+      let stride = columns.window.stride
+      current = order.with(taps: rows.taps(phase / stride) * columns.taps(phase % stride))
+      block = 0
+    }
+    bytes = alike ?? current.bytes(ofBlock: block)
+    return true
   }
 }

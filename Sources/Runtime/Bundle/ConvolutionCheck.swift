@@ -94,8 +94,9 @@ extension Model {
   }
 
   private func checkWeight(_ i: Int, _ weight: cnnb_tensor) throws(Failure) {
-    var bytes = 0
-    try forEachWeightBlock(i) { (start, count, _) throws(Failure) in bytes = start + count }
+    var blocks = WeightBlocks(self, i)
+    while blocks.next() {}
+    let bytes = blocks.start
     guard weight.data_bytes == UInt64(bytes) else {
       throw .format("its weight has % bytes of data and should have %", Int(clamping: weight.data_bytes), bytes)
     }

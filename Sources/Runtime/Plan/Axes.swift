@@ -26,11 +26,17 @@ struct Axes {
   init(unit: Int) { self.unit = unit }
 
   /// `count` indices from `xFrom` on in x and from `yFrom` on in y.
+  @inline(never)
   mutating func add(_ count: Int, x: Line, xFrom xFirst: Int = 0, y: Line, yFrom yFirst: Int = 0, _ arena: inout Arena)
   {
     // A block's channels stay together if they begin with one.
     guard x.isEven || xFirst % 16 == 0, y.isEven || yFirst % 16 == 0 else {
-      add(count, &arena) { (x.offset(xFirst + $0), y.offset(yFirst + $0)) }
+      let tables = addTables(count, &arena)
+      guard let xs = tables.x, let ys = tables.y else { return }
+      for i in 0..<count {
+        xs[i] = Int32(truncatingIfNeeded: x.offset(xFirst + i))
+        ys[i] = Int32(truncatingIfNeeded: y.offset(yFirst + i))
+      }
       return
     }
     xStart += x.offset(xFirst)
@@ -38,18 +44,14 @@ struct Axes {
     push(Axis(count: count, x: x, y: y))
   }
 
-  /// By tables; nil: outside of x.
-  mutating func add(_ count: Int, _ arena: inout Arena, _ offsets: (Int) -> (x: Int?, y: Int)) {
+  /// By tables that the caller fills; CNN_OUTSIDE: not in x. nil while memory is only counted.
+  mutating func addTables(
+    _ count: Int, _ arena: inout Arena
+  ) -> (x: UnsafeMutablePointer<Int32>?, y: UnsafeMutablePointer<Int32>?) {
     var axis = Axis(count: count, isRule: false)
     axis.tables = (arena.take(Int32.self, count), arena.take(Int32.self, count))
-    if let x = axis.tables.x, let y = axis.tables.y {
-      for i in 0..<count {
-        let place = offsets(i)
-        x[i] = place.x.map { Int32(truncatingIfNeeded: $0) } ?? Int32.min
-        y[i] = Int32(truncatingIfNeeded: place.y)
-      }
-    }
     push(axis)
+    return axis.tables
   }
 
   private mutating func push(_ axis: Axis) {
@@ -64,6 +66,7 @@ struct Axes {
   }
 
   /// Joins axes to the unit as long as there are some that lie side by side.
+  @inline(never)
   mutating func join() {
     var i = count - 1
     while i >= 0 {
@@ -78,6 +81,7 @@ struct Axes {
   }
 
   /// Blocks of 16 channels that lie together, if there are: 16 lanes for a kernel that works on lanes.
+  @inline(never)
   mutating func takeLanes() -> Bool {
     for i in 0..<count where axes[i].isRule && axes[i].count > 1 && axes[i].x.step == unit && axes[i].y.step == unit {
       let isBlocked = !axes[i].x.isEven && !axes[i].y.isEven
@@ -109,6 +113,7 @@ struct Axes {
   }
 
   /// As the kernels take it. Axes behind `count` are not there.
+  @inline(never)
   func tables(_ arena: inout Arena) -> (cnn_axis, cnn_axis, cnn_axis, cnn_axis, cnn_axis) {
     var out = (cnn_axis(), cnn_axis(), cnn_axis(), cnn_axis(), cnn_axis())
     withUnsafeMutableBytes(of: &out) {

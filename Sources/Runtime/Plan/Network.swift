@@ -7,6 +7,7 @@ import CPlatform
 /// An open model (`cnnrt_model`): the checked bundle, the kernels that run it, and where its tensors will lie. Immutable, shared by
 /// threads.
 public struct Network {
+  /// First, so that its address is the network's.
   public var model = Model()
   public private(set) var isa = InstructionSet.baseline
   public private(set) var kernels = cnn_kernels()
@@ -55,4 +56,9 @@ public struct Network {
   }
 
   public var memoryBytes: Int { model.memoryBytes + placedBytes }
+}
+
+extension UnsafePointer<Network> {
+  /// The model, which is the first thing in a network.
+  var model: UnsafePointer<Model> { UnsafeRawPointer(self).assumingMemoryBound(to: Model.self) }
 }

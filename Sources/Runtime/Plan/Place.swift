@@ -15,6 +15,7 @@ struct Place {
   /// From a block of 16 channels to the next.
   private let block: Int
 
+  @inline(never)
   init(_ view: cnn_view, _ t: cnnb_tensor, _ layout: Layout) {
     data = view.data
     image = Int(view.image)
@@ -30,6 +31,7 @@ struct Place {
     block = layout == .blocks ? Int(view.block) : 16 * steps[1]
   }
 
+  @inline(never)
   func line(_ axis: Int) -> Line { Line(step: steps[axis], block: axis == 1 ? block : 16 * steps[axis]) }
 }
 

@@ -7,9 +7,7 @@ import CPlatform
 extension SessionBuilder {
   mutating func prepareResize(_ i: Int) {
     let (rows, columns) = (ResizeAxis.vertical(model, i), ResizeAxis.horizontal(model, i))
-    guard Int(model.operation(i).integers.0) == CNNB_RESIZE_LINEAR else {
-      return moveByIndex(i) { axis, index in axis == 2 ? rows.nearest(index) : columns.nearest(index) }
-    }
+    guard Int(model.operation(i).integers.0) == CNNB_RESIZE_LINEAR else { return moveByIndex(i) }
     let (x, y) = (operand(i), result(i))
     let arguments = cnn_resize(x: x.view, y: y.view, rows: rows.taps(&arena), columns: columns.taps(&arena))
     add(i, x.isFloat ? kernels.resize_f32 : kernels.resize_u8, arguments)
@@ -19,7 +17,7 @@ extension SessionBuilder {
     switch Int(model.operation(i).kind) {
     case CNNB_OP_CONCAT: prepareConcat(i)
     case CNNB_OP_SLICE: prepareSlice(i)
-    case CNNB_OP_PAD: preparePad(i)
+    case CNNB_OP_PAD: moveByIndex(i)
     case CNNB_OP_TRANSPOSE: prepareTranspose(i)
     case CNNB_OP_DEPTH_TO_SPACE: prepareDepthToSpace(i)
     case CNNB_OP_SPACE_TO_DEPTH: prepareSpaceToDepth(i)
@@ -29,10 +27,9 @@ extension SessionBuilder {
 
   /// The prepared call, from where the axes begin.
   private mutating func move(
-    _ i: Int, _ x: Place, _ y: Place, _ axes: Axes, halo: cnn_view? = nil, fill: UInt32 = 0,
+    _ i: Int, _ x: Place, _ y: Place, _ axes: inout Axes, halo: cnn_view? = nil, fill: UInt32 = 0,
     table: UnsafePointer<UInt8>? = nil
   ) {
-    var axes = axes
     axes.join()
     var m = cnn_move()
     (m.x, m.y) = (UnsafePointer(x.data) + axes.xStart, y.data + axes.yStart)
@@ -50,6 +47,7 @@ extension SessionBuilder {
   private mutating func prepareReshape(_ i: Int) {
     let (x, y) = (operand(i), result(i))
     guard x.view.data != y.view.data else { return }
+    if model.hasShape(model.input(i, 0)!, of: model.output(i)) { return prepareTranspose(i) }
     // Into a list of channels there is a kernel for whole planes.
     if x.tensor.rank == 4, x.layout != .plain, y.tensor.rank == 2, y.layout == .blocks {
       let arguments = cnn_flatten(x: x.view, y: y.view, element_bytes: Int32(x.tensor.elementBytes))
@@ -74,7 +72,7 @@ extension SessionBuilder {
       let line = Line(step: shape.product(axis + 1..<6) * x.elementBytes)
       axes.add(shape[axis], x: isByX ? x.line(axis) : line, y: isByX ? line : y.line(axis), &arena)
     }
-    move(i, x, y, axes, halo: halo)
+    move(i, x, y, &axes, halo: halo)
   }
 
   /// Blocks that hold the same channels, rows and pixels.
@@ -86,17 +84,18 @@ extension SessionBuilder {
     )
     axes.add(Int(from.height), x: Line(step: Int(from.row)), y: Line(step: Int(to.row)), &arena)
     axes.add(Int(from.width), x: Line(step: Int(from.pixel)), y: Line(step: Int(to.pixel)), &arena)
-    move(i, x.place, y.place, axes, halo: y.view)
+    move(i, x.place, y.place, &axes, halo: y.view)
   }
 
+  /// Also what changes nothing at all.
   private mutating func prepareTranspose(_ i: Int) {
-    let (x, y) = (operand(i), result(i))
+    let (x, y, isTranspose) = (operand(i), result(i), Int(model.operation(i).kind) == CNNB_OP_TRANSPOSE)
     let (from, to) = (x.place, y.place)
     var axes = Axes(unit: from.elementBytes)
     for axis in 1..<max(to.shape.rank, 1) {
-      axes.add(to.shape[axis], x: from.line(model.permuted(i, axis)), y: to.line(axis), &arena)
+      axes.add(to.shape[axis], x: from.line(isTranspose ? model.permuted(i, axis) : axis), y: to.line(axis), &arena)
     }
-    move(i, from, to, axes, halo: y.view)
+    move(i, from, to, &axes, halo: y.view)
   }
 
   // MARK: - Parts
@@ -116,7 +115,7 @@ extension SessionBuilder {
       }
       start += from.shape[Int(o.integers.0)]
       let isLast = k == Int(o.input_count) - 1
-      move(i, from, to, axes, halo: isLast ? y.view : nil, table: requantization(i, x, y))
+      move(i, from, to, &axes, halo: isLast ? y.view : nil, table: requantization(i, x, y))
     }
   }
 
@@ -142,56 +141,55 @@ extension SessionBuilder {
       if step == 1 {
         axes.add(count, x: line, xFrom: first, y: to.line(axis), &arena)
       } else {
-        axes.add(count, &arena) { (line.offset(first + $0 * step), to.line(axis).offset($0)) }
+        let tables = axes.addTables(count, &arena)
+        guard let xs = tables.x, let ys = tables.y else { continue }
+        for index in 0..<count {
+          xs[index] = Int32(truncatingIfNeeded: line.offset(first + index * step))
+          ys[index] = Int32(truncatingIfNeeded: to.line(axis).offset(index))
+        }
       }
     }
-    move(i, from, to, axes, halo: y.view)
+    move(i, from, to, &axes, halo: y.view)
   }
 
-  private mutating func preparePad(_ i: Int) {
-    let o = model.operation(i)
-    var before = InlineArray<6, Int>(repeating: 0)
-    for axis in 0..<Int(model.tensor(model.output(i)).rank) { before[axis] = model.integer(i, 1, axis) }
-    let x = TensorShape(model.tensor(model.input(i, 0)!))
-    let mode = Int(o.integers.0)
-    let t = model.output(i)
-    let value =
-      model.tensor(t).isFloat
-      ? o.values.0.bitPattern : UInt32(ImageTables.quantize(o.values.0, model.scale(t), model.zeroPoint(t)))
-    moveByIndex(i, fill: value) { axis, index in
-      let (place, length) = (index - before[axis], x[axis])
-      if 0..<length ~= place { return place }
-      switch mode {
-      case CNNB_PAD_EDGE: return min(max(place, 0), length - 1)
-      case CNNB_PAD_REFLECT: return place < 0 ? -place : 2 * (length - 1) - place
-      case CNNB_PAD_WRAP: return (place % length + length) % length
-      default: return nil
-      }
-    }
-  }
-
-  /// Along each axis, from an index of x for each of y; nil: none, but `fill`. An axis of one length is taken as it is, which a
-  /// Pad or Resize leaves in place.
-  private mutating func moveByIndex(_ i: Int, fill: UInt32 = 0, _ source: (Int, Int) -> Int?) {
-    let (x, y) = (operand(i), result(i))
+  /// Pad and nearest Resize: along each axis, from an index of x for each of y, or from none.
+  private mutating func moveByIndex(_ i: Int) {
+    let (x, y, isPad) = (operand(i), result(i), Int(model.operation(i).kind) == CNNB_OP_PAD)
     let (from, to) = (x.place, y.place)
     var axes = Axes(unit: from.elementBytes)
     for axis in 1..<max(to.shape.rank, 1) {
-      let (count, length) = (to.shape[axis], from.shape[axis])
-      let (a, b) = (from.line(axis), to.line(axis))
-      if isUnchanged(i, axis, count == length) {
+      let (count, a, b) = (to.shape[axis], from.line(axis), to.line(axis))
+      if count == from.shape[axis], isPad ? model.integer(i, 1, axis) == 0 : axis == 1 {
         axes.add(count, x: a, y: b, &arena)
       } else {
-        axes.add(count, &arena) { (source(axis, $0).map { a.offset($0) }, b.offset($0)) }
+        let tables = axes.addTables(count, &arena)
+        guard let xs = tables.x, let ys = tables.y else { continue }
+        for index in 0..<count {
+          let source = isPad ? padded(i, axis, index, from.shape[axis]) : resized(i, axis, index)
+          xs[index] = source.map { Int32(truncatingIfNeeded: a.offset($0)) } ?? Int32.min
+          ys[index] = Int32(truncatingIfNeeded: b.offset(index))
+        }
       }
     }
-    move(i, from, to, axes, halo: y.view, fill: fill)
+    let (value, t) = (model.operation(i).values.0, model.output(i))
+    let fill =
+      y.isFloat ? value.bitPattern : UInt32(ImageTables.quantize(value, y.scale, model.zeroPoint(t)))
+    move(i, from, to, &axes, halo: y.view, fill: fill)
   }
 
-  private func isUnchanged(_ i: Int, _ axis: Int, _ hasSameLength: Bool) -> Bool {
-    guard hasSameLength else { return false }
-    guard Int(model.operation(i).kind) == CNNB_OP_PAD else { return axis == 1 }
-    return model.integer(i, 1, axis) == 0
+  private func resized(_ i: Int, _ axis: Int, _ index: Int) -> Int? {
+    (axis == 2 ? ResizeAxis.vertical(model, i) : .horizontal(model, i)).nearest(index)
+  }
+
+  private func padded(_ i: Int, _ axis: Int, _ index: Int, _ length: Int) -> Int? {
+    let place = index - model.integer(i, 1, axis)
+    if 0..<length ~= place { return place }
+    switch Int(model.operation(i).integers.0) {
+    case CNNB_PAD_EDGE: return min(max(place, 0), length - 1)
+    case CNNB_PAD_REFLECT: return place < 0 ? -place : 2 * (length - 1) - place
+    case CNNB_PAD_WRAP: return (place % length + length) % length
+    default: return nil
+    }
   }
 
   // MARK: - Depth and space
@@ -213,18 +211,21 @@ extension SessionBuilder {
       !isCRD && channels % 16 == 0 && space.layout == .blocks && depth.layout == .blocks
     let lanes = isTogether ? 16 : 1
     var axes = Axes(unit: deep.elementBytes * lanes)
-    axes.add(deep.shape[1] / lanes, &arena) { index in
-      let channel = index * lanes
-      let (c, place) = isCRD ? (channel / (b * b), channel % (b * b)) : (channel % channels, channel / channels)
-      let far = wide.line(1).offset(c) + wide.line(2).step * (place / b) + wide.line(3).step * (place % b)
-      let near = deep.line(1).offset(channel)
-      return isToSpace ? (near, far) : (far, near)
+    let tables = axes.addTables(deep.shape[1] / lanes, &arena)
+    if let xs = tables.x, let ys = tables.y {
+      for index in 0..<deep.shape[1] / lanes {
+        let channel = index * lanes
+        let (c, place) = isCRD ? (channel / (b * b), channel % (b * b)) : (channel % channels, channel / channels)
+        let far = wide.line(1).offset(c) + wide.line(2).step * (place / b) + wide.line(3).step * (place % b)
+        (isToSpace ? ys : xs)[index] = Int32(truncatingIfNeeded: far)
+        (isToSpace ? xs : ys)[index] = Int32(truncatingIfNeeded: deep.line(1).offset(channel))
+      }
     }
     for axis in 2..<4 {
       let (near, far) = (deep.line(axis), Line(step: wide.line(axis).step * b))
       axes.add(deep.shape[axis], x: isToSpace ? near : far, y: isToSpace ? far : near, &arena)
     }
     let (x, y) = isToSpace ? (deep, wide) : (wide, deep)
-    move(i, x, y, axes, halo: isToSpace ? space.view : depth.view)
+    move(i, x, y, &axes, halo: isToSpace ? space.view : depth.view)
   }
 }

@@ -128,22 +128,33 @@ extension SessionBuilder {
     n.p = Int32(y.tensor.dim(rank - 1))
     n.m = rank == 2 ? 1 : Int32(y.tensor.dim(rank - 2))
     (n.a_row, n.b_row, n.y_row) = (Int64(Int(n.k) * size), Int64(Int(n.p) * size), Int64(Int(n.p) * size))
-    n.counts = (Int32(options.batch), 1, 1, 1)
+    // The images, and at most three axes between them and the last two.
+    n.counts.0 = Int32(options.batch)
     (n.a_strides.0, n.b_strides.0, n.y_strides.0) = (a.view.image, b.image, y.view.image)
-    // Axes between the first and the last two, at most three.
-    func step(_ t: Int, _ axis: Int) -> (count: Int32, a: Int64) {
-      guard axis < rank - 2 else { return (1, 0) }
-      guard let own = model.alignedAxis(t, axis, rank: rank), model.tensor(t).dim(own) > 1 else { return (1, 0) }
-      return (Int32(model.tensor(t).dim(own)), Int64(TensorShape(model.tensor(t)).product(own + 1..<6) * size))
+    let out = model.output(i)
+    for axis in 1..<4 {
+      withUnsafeMutableBytes(of: &n.counts) {
+        $0.bindMemory(to: Int32.self)[axis] = axis < rank - 2 ? Int32(y.tensor.dim(axis)) : 1
+      }
+      set(&n.a_strides, axis, matrixStep(model.input(i, 0)!, axis, rank))
+      set(&n.b_strides, axis, matrixStep(t, axis, rank))
+      set(&n.y_strides, axis, matrixStep(out, axis, rank))
     }
-    let (x, out) = (model.input(i, 0)!, model.output(i))
-    (n.counts.1, n.counts.2, n.counts.3) = (step(out, 1).count, step(out, 2).count, step(out, 3).count)
-    (n.a_strides.1, n.a_strides.2, n.a_strides.3) = (step(x, 1).a, step(x, 2).a, step(x, 3).a)
-    (n.b_strides.1, n.b_strides.2, n.b_strides.3) = (step(t, 1).a, step(t, 2).a, step(t, 3).a)
-    (n.y_strides.1, n.y_strides.2, n.y_strides.3) = (step(out, 1).a, step(out, 2).a, step(out, 3).a)
     n.scale = (a.scale * b.scale) / y.scale
     (n.a_zero_point, n.b_zero_point, n.y_zero_point) = (a.zeroPoint, b.zeroPoint, y.zeroPoint)
     (n.low, n.high) = fullRange(y)
     add(i, y.isFloat ? kernels.matmul_f32 : kernels.matmul_u8, n, perPart: Self.convolutionWork)
+  }
+
+  private func set(_ strides: inout (Int64, Int64, Int64, Int64), _ axis: Int, _ step: Int) {
+    withUnsafeMutableBytes(of: &strides) { $0.bindMemory(to: Int64.self)[axis] = Int64(step) }
+  }
+
+  /// Bytes along an axis of the result before its matrices; 0 where an operand has one for all of it.
+  private func matrixStep(_ t: Int, _ axis: Int, _ rank: Int) -> Int {
+    guard axis < rank - 2, let own = model.alignedAxis(t, axis, rank: rank), model.tensor(t).dim(own) > 1 else {
+      return 0
+    }
+    return TensorShape(model.tensor(t)).product(own + 1..<6) * model.tensor(t).elementBytes
   }
 }

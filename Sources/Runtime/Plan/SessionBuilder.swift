@@ -47,7 +47,8 @@ public struct SessionBuilder {
     return builder.build()!
   }
 
-  var model: Model { network.pointee.model }
+  /// By its address: it is large, and asked at every step.
+  var model: Model { unsafeAddress { network.model } }
   var kernels: cnn_kernels { network.pointee.kernels }
 
   private mutating func build() -> UnsafeMutablePointer<Session>? {
@@ -104,6 +105,7 @@ public struct SessionBuilder {
     var elements: Int { tensor.elementCount! }
   }
 
+  @inline(never)
   func stored(_ slot: Int, _ tensor: Int) -> Operand {
     Operand(
       tensor: model.tensor(tensor), view: view(slot, tensor), layout: network.pointee.layout(slot),
@@ -113,6 +115,7 @@ public struct SessionBuilder {
   func result(_ i: Int) -> Operand { stored(model.output(i), model.output(i)) }
 
   /// Operand `k`, which is an activation; copied first where its layout is not what the operator needs.
+  @inline(never)
   mutating func operand(_ i: Int, _ k: Int = 0) -> Operand {
     let t = model.input(i, k)!
     let own = stored(t, t)
@@ -193,6 +196,7 @@ public struct SessionBuilder {
   // MARK: - Numbers
 
   /// Between which an operator's result is kept: real values, or those of an int8 result before its zero point is added.
+  @inline(never)
   func range(_ i: Int) -> (low: Float, high: Float) {
     let o = model.operation(i)
     var range: (low: Float, high: Float) = (-.infinity, .infinity)
