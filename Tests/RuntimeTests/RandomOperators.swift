@@ -218,7 +218,7 @@ struct RandomOperators {
     spec.inputs = [[1] + a + [m, k]]
     if flag() {
       // A constant of the result's rank has a batch of one.
-      spec.plain = [(flag() && b.count == count ? [1] : []) + b + [k, p]]
+      spec.plain = [(a.count < count || flag() && b.count == count ? [1] : []) + b + [k, p]]
     } else {
       spec.inputs.append([1] + b + [k, p])
     }

@@ -71,7 +71,9 @@ extension Model {
     guard !isConstant(a) || !isConstant(b) else { throw .format("both operands are constants") }
     let y = tensors[output(i)]
     guard Int(y.rank) == rank else { throw .format("its output must have rank %", rank) }
-    func hasBatch(_ t: Int) -> Bool { isConstant(t) && Int(tensors[t].rank) == rank && tensors[t].dim(0) > 1 }
+    func hasBatch(_ t: Int) -> Bool {
+      rank > before && isConstant(t) && Int(tensors[t].rank) == rank && tensors[t].dim(0) > 1
+    }
     guard !hasBatch(a), !hasBatch(b) else { throw .format("a constant cannot have a batch of its own") }
     for axis in stride(from: 1, to: rank - before, by: 1) {
       let (left, right) = (alignedDim(a, axis, rank: rank), alignedDim(b, axis, rank: rank))
