@@ -45,4 +45,12 @@ import CVector
   ) {
     depthwiseRows(arguments, Share(part, parts), sum, finish, pixels: Int(pixels), isFloat: is_float != 0)
   }
+
+  @_cdecl("cnn_pool_windows") @implementation
+  public func cnn_pool_windows(
+    _ arguments: UnsafePointer<cnn_pool>!, _ part: Int32, _ parts: Int32, _ reduce: cnn_window_reduce!,
+    _ is_float: Int32
+  ) {
+    poolWindows(arguments, Share(part, parts), reduce, isFloat: is_float != 0)
+  }
 #endif

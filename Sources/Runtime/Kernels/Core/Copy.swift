@@ -1,126 +1,111 @@
 import CKernels
 import CVector
 
-/// How one element gets from type to type: see Reference/Copy.swift.
-protocol Conversion {
-  associatedtype From: BitwiseCopyable
-  associatedtype To: BitwiseCopyable
-  init(_ a: UnsafePointer<cnn_copy>)
-  func callAsFunction(_ v: From) -> To
-  /// Sixteen elements that lie side by side.
-  func sixteen(_ from: UnsafeRawPointer, _ to: UnsafeMutableRawPointer)
-}
+/// How elements get from type to type: see Reference/Copy.swift.
+private enum Conversion {
+  case words, bytes, quantize, dequantize
 
-struct Same<Element: BitwiseCopyable>: Conversion {
-  @inline(__always) init(_ a: UnsafePointer<cnn_copy>) {}
-  @inline(__always) func callAsFunction(_ v: Element) -> Element { v }
-  @inline(__always) func sixteen(_ from: UnsafeRawPointer, _ to: UnsafeMutableRawPointer) {
-    cv_copy(to, from, 16 &* MemoryLayout<Element>.size)
+  @inline(__always) init(fromFloat: Bool, toFloat: Bool) {
+    self = fromFloat ? (toFloat ? .words : .quantize) : (toFloat ? .dequantize : .bytes)
   }
 }
 
-struct Quantize: Conversion {
-  let scale: Float, low: Float, high: Float, zeroPoint: Int32
-  @inline(__always) init(_ a: UnsafePointer<cnn_copy>) {
-    scale = a.pointee.scale
-    zeroPoint = a.pointee.zero_point
-    low = cv_float(0 &- zeroPoint)
-    high = cv_float(255 &- zeroPoint)
-  }
-  @inline(__always) func callAsFunction(_ v: Float) -> UInt8 {
-    UInt8(truncatingIfNeeded: cv_quantize(v / scale, low, high) &+ zeroPoint)
-  }
-  @inline(__always) func sixteen(_ from: UnsafeRawPointer, _ to: UnsafeMutableRawPointer) {
-    to.put(Quantizer(low, high, zeroPoint)(from.floats() / all(scale)))
-  }
-}
-
-struct Dequantize: Conversion {
-  let scale: Float, zeroPoint: Int32
-  @inline(__always) init(_ a: UnsafePointer<cnn_copy>) {
-    scale = a.pointee.scale
-    zeroPoint = a.pointee.zero_point
-  }
-  @inline(__always) func callAsFunction(_ v: UInt8) -> Float {
-    cv_float(Int32(truncatingIfNeeded: v) &- zeroPoint) * scale
-  }
-  @inline(__always) func sixteen(_ from: UnsafeRawPointer, _ to: UnsafeMutableRawPointer) {
-    to.put(cv_to_float(cv_widen(from.bytes()) &- all(zeroPoint)) * all(scale))
-  }
-}
-
+/// Some elements, `fromStep` and `toStep` bytes apart.
 @inline(never)
-func importRows<C: Conversion>(_: C.Type, _ a: UnsafePointer<cnn_copy>, _ share: Share) {
-  let convert = C(a), view = a.pointee.view, strides = a.pointee.strides, width = Int(view.width)
-  let plain = UnsafeRawPointer(a.pointee.plain!), size = MemoryLayout<C.To>.size, pixel = Int(view.pixel)
-  let padded = view.block == 0 ? Int(view.channels) : view.blocks &* 16, plainSize = MemoryLayout<C.From>.size
+private func convert(
+  _ a: UnsafePointer<cnn_copy>, _ conversion: Conversion, _ from: UnsafeRawPointer, _ fromStep: Int,
+  _ to: UnsafeMutableRawPointer, _ toStep: Int, _ count: Int
+) {
+  var from = from, to = to, left = count
+  let scale = a.pointee.scale, zero = a.pointee.zero_point
+  let low = cv_float(0 &- zero), high = cv_float(255 &- zero)
+  switch conversion {
+  case .words:
+    if fromStep == 4 && toStep == 4 { return cv_copy(to, from, count &* 4) }
+    while left > 0 {
+      to.put(from.int())
+      from += fromStep
+      to += toStep
+      left &-= 1
+    }
+  case .bytes:
+    if fromStep == 1 && toStep == 1 { return cv_copy(to, from, count) }
+    while left > 0 {
+      to.put(from.byte())
+      from += fromStep
+      to += toStep
+      left &-= 1
+    }
+  case .quantize:
+    if fromStep == 4 && toStep == 1 {
+      let quantizer = Quantizer(low, high, zero)
+      while left >= 16 {
+        to.put(quantizer(from.floats() / all(scale)))
+        from += 64
+        to += 16
+        left &-= 16
+      }
+    }
+    while left > 0 {
+      to.put(UInt8(truncatingIfNeeded: cv_quantize(from.float() / scale, low, high) &+ zero))
+      from += fromStep
+      to += toStep
+      left &-= 1
+    }
+  case .dequantize:
+    if fromStep == 1 && toStep == 4 {
+      while left >= 16 {
+        to.put(cv_to_float(cv_widen(from.bytes()) &- all(zero)) * all(scale))
+        from += 16
+        to += 64
+        left &-= 16
+      }
+    }
+    while left > 0 {
+      to.put(cv_float(Int32(truncatingIfNeeded: from.byte()) &- zero) * scale)
+      from += fromStep
+      to += toStep
+      left &-= 1
+    }
+  }
+}
+
+func importPlain(_ a: UnsafePointer<cnn_copy>, _ share: Share) {
+  let view = a.pointee.view, strides = a.pointee.strides, width = Int(view.width), pixel = Int(view.pixel)
+  let isFloat = a.pointee.view_is_f32 != 0, size = isFloat ? 4 : 1, plainSize = a.pointee.plain_is_f32 != 0 ? 4 : 1
+  let conversion = Conversion(fromFloat: plainSize == 4, toFloat: isFloat)
+  let padded = view.block == 0 ? Int(view.channels) : view.blocks &* 16
   // Pixels that lie as in the session, NHWC or a single channel: whole rows.
   let isSideBySide =
     view.block == 0 && Int(strides.3) == Int(view.channels) &* plainSize
     && (view.channels == 1 || Int(strides.1) == plainSize)
   forEachRow(view, share) { n, block, row in
     let first = block &* 16, lanes = min(padded &- first, 16), real = min(Int(view.channels) &- first, lanes)
-    let start = plain + (n &* Int(strides.0) &+ first &* Int(strides.1) &+ row &* Int(strides.2))
+    let start =
+      UnsafeRawPointer(a.pointee.plain!)
+      + (n &* Int(strides.0) &+ first &* Int(strides.1) &+ row &* Int(strides.2))
     let y = view.address(n, block, row)
-    if isSideBySide {
-      let count = width &* Int(view.channels)
-      var i = 0
-      while i &+ 16 <= count {
-        convert.sixteen(start + i &* plainSize, y + i &* size)
-        i &+= 16
-      }
-      while i < count {
-        (y + i &* size).put(convert((start + i &* plainSize).loadUnaligned(as: C.From.self)))
-        i &+= 1
-      }
-      return
-    }
+    if isSideBySide { return convert(a, conversion, start, plainSize, y, size, width &* Int(view.channels)) }
     if real < lanes { cv_fill(y, 0, width &* pixel) }
     for c in 0..<real {
-      var from = start + c &* Int(strides.1), to = y + c &* size
-      for _ in 0..<width {
-        to.put(convert(from.loadUnaligned(as: C.From.self)))
-        from += Int(strides.3)
-        to += pixel
-      }
+      convert(a, conversion, start + c &* Int(strides.1), Int(strides.3), y + c &* size, pixel, width)
     }
   }
-  view.fillHalo(isFloat: size == 4, share)
-}
-
-@inline(never)
-func exportRows<C: Conversion>(_: C.Type, _ a: UnsafePointer<cnn_copy>, _ share: Share) {
-  let convert = C(a), view = a.pointee.view, strides = a.pointee.strides, width = Int(view.width)
-  let plain = UnsafeMutableRawPointer(a.pointee.plain!), size = MemoryLayout<C.From>.size, pixel = Int(view.pixel)
-  forEachRow(view, share) { n, block, row in
-    let first = block &* 16, real = min(Int(view.channels) &- first, 16)
-    let start = plain + (n &* Int(strides.0) &+ first &* Int(strides.1) &+ row &* Int(strides.2))
-    let x = UnsafeRawPointer(view.address(n, block, row))
-    for c in 0..<real {
-      var from = x + c &* size, to = start + c &* Int(strides.1)
-      for _ in 0..<width {
-        to.put(convert(from.loadUnaligned(as: C.From.self)))
-        from += pixel
-        to += Int(strides.3)
-      }
-    }
-  }
-}
-
-func importPlain(_ a: UnsafePointer<cnn_copy>, _ share: Share) {
-  switch (a.pointee.plain_is_f32 != 0, a.pointee.view_is_f32 != 0) {
-  case (true, true): importRows(Same<UInt32>.self, a, share)
-  case (true, false): importRows(Quantize.self, a, share)
-  case (false, true): importRows(Dequantize.self, a, share)
-  case (false, false): importRows(Same<UInt8>.self, a, share)
-  }
+  view.fillHalo(isFloat: isFloat, share)
 }
 
 func exportPlain(_ a: UnsafePointer<cnn_copy>, _ share: Share) {
-  switch (a.pointee.plain_is_f32 != 0, a.pointee.view_is_f32 != 0) {
-  case (true, true): exportRows(Same<UInt32>.self, a, share)
-  case (true, false): exportRows(Dequantize.self, a, share)
-  case (false, true): exportRows(Quantize.self, a, share)
-  case (false, false): exportRows(Same<UInt8>.self, a, share)
+  let view = a.pointee.view, strides = a.pointee.strides, size = a.pointee.view_is_f32 != 0 ? 4 : 1
+  let conversion = Conversion(fromFloat: size == 4, toFloat: a.pointee.plain_is_f32 != 0)
+  forEachRow(view, share) { n, block, row in
+    let first = block &* 16, real = min(Int(view.channels) &- first, 16)
+    let start =
+      UnsafeMutableRawPointer(a.pointee.plain!)
+      + (n &* Int(strides.0) &+ first &* Int(strides.1) &+ row &* Int(strides.2))
+    let x = UnsafeRawPointer(view.address(n, block, row))
+    for c in 0..<real {
+      convert(
+        a, conversion, x + c &* size, Int(view.pixel), start + c &* Int(strides.1), Int(strides.3), Int(view.width))
+    }
   }
 }

@@ -296,6 +296,12 @@ typedef void (*cnn_depthwise_finish)(const cnn_conv *, uint8_t *sums, int64_t bl
 void cnn_depthwise(const cnn_conv *arguments, int32_t part, int32_t parts, cnn_depthwise_sum sum, cnn_depthwise_finish finish, int64_t pixels,
                    int32_t is_float);
 
+/* The same for pools: `reduce` makes of the rows × columns pixels of a window, from x on, an output pixel at y, and so for `pixels` windows side by side, `step`
+ * bytes apart; `count` is what an average divides by. */
+typedef struct cnn_window { const uint8_t *x; int64_t rows, columns, row, pixel, count, pixels, step; } cnn_window;
+typedef void (*cnn_window_reduce)(const cnn_pool *, const cnn_window *, uint8_t *y);
+void cnn_pool_windows(const cnn_pool *arguments, int32_t part, int32_t parts, cnn_window_reduce reduce, int32_t is_float);
+
 /* Each fills the table. Only those whose modules are linked for this processor family may be called: the first four on x86-64,
  * baseline and the NEON ones on aarch64 (where baseline is neon by another name). */
 void cnn_kernels_baseline(cnn_kernels *out);
