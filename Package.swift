@@ -61,7 +61,7 @@ let package = Package(
     .target(name: "CNNQuantize", dependencies: ["CNNRT", "CNNModel", "CNNData", "CNNSupport"]),
     tool("cnn-train", "CNNData", "CNNTraining", library: trainingRuntime),
     tool("cnn-export", "CNNData", "CNNQuantize"),
-    tool("cnn-bench"),
+    tool("cnn-bench", "CNNQuantize"),
     tool("cnn-inspect"),
     // The board's tool: Embedded Swift too, so that it needs no Swift runtime.
     .executableTarget(

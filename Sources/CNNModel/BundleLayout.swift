@@ -130,7 +130,8 @@ enum StoredOrder: Hashable {
 
 extension WeightOrder {
   /// The order of the weight of a Conv, ConvTranspose or Gemm; any attributes and shape are safe.
-  init(of kind: OperatorKind, weightShape shape: [Int]) throws(CNNError) {
+  /// - Throws: `CNNError` where the shape is not that of such a weight.
+  public init(of kind: OperatorKind, weightShape shape: [Int]) throws(CNNError) {
     let misfit = CNNError("a weight of shape \(text(shape)) does not fit \(kind.name) with its attributes")
     func check(_ window: Window, _ group: Int, _ divided: Int) throws(CNNError) {
       let sizes = 1...65_536

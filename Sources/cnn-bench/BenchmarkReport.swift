@@ -6,9 +6,17 @@ extension Benchmark {
   private func share(_ layer: Layer) -> Double { layerSum > 0 ? 100 * layer.milliseconds / layerSum : 0 }
   private var type: String { information.isMixed ? "mixed" : information.isQuantized ? "int8" : "float32" }
 
-  func json(bundle: String) -> JSON {
+  /// Of one image.
+  private var multiplyAdds: Int { layers.reduce(0) { $0 + Int($1.layer.multiplyAdds) } }
+
+  /// - Parameters:
+  ///   - bundle: what was measured.
+  ///   - parameters: learned ones, where they were counted.
+  func json(bundle: String, parameters: Int?) -> JSON {
     [
-      "bundle": .string(bundle), "type": .string(type), "isa": .string(information.isa), "threads": .integer(threads),
+      "bundle": .string(bundle), "parameters": parameters.map(JSON.integer) ?? .null,
+      "multiply_adds": .integer(multiplyAdds), "batch": .integer(batch), "type": .string(type),
+      "isa": .string(information.isa), "threads": .integer(threads),
       "median_ms": .number(runs.median), "min_ms": .number(runs.minimum), "p99_ms": .number(runs.percentile(99)),
       "runs": .integer(runs.count), "load_ms": .number(load.median),
       "file_bytes": .integer(Int(information.fileBytes)), "arena_bytes": .integer(arenaBytes),
@@ -26,7 +34,7 @@ extension Benchmark {
     ]
   }
 
-  func text(bundle: String) -> String {
+  func text(bundle: String, parameters: Int?) -> String {
     var table = TextTable(["layer", "op", "output", "ms", "share", "GOP/s"], left: ["op", "output"])
     for layer in layers {
       table.add([
@@ -39,7 +47,9 @@ extension Benchmark {
       \(bundle): \(type), \(information.isa), \(threads) \(threads == 1 ? "thread" : "threads")
 
       latency  median \(Self.milliseconds(runs.median)) ms, min \(Self.milliseconds(runs.minimum)), \
-      p99 \(Self.milliseconds(runs.percentile(99))) (one image, input in place; \(runs.count) runs)
+      p99 \(Self.milliseconds(runs.percentile(99))) (\(batch == 1 ? "one image" : "\(batch) images"), input in place; \
+      \(runs.count) runs)
+      network  \(parameters.map { "\($0) parameters, " } ?? "")\(multiplyAdds) multiply-adds per image
       load     \(Self.milliseconds(load.median)) ms (open and make a session, file in the page cache; \
       median of \(load.count))
       memory   \(arenaBytes) bytes of arena, \(information.weightBytes) of weights; the model has allocated \

@@ -84,6 +84,63 @@ import Testing
     #expect(error?.description.contains(broken.operators[2].name) == true)
   }
 
+  /// What a function's table says is the function, to half a step.
+  @Test func tablesAreTheFunctions() throws {
+    let functions: [UnaryFunction] = [
+      .leakyRelu(alpha: 0.1), .elu(alpha: 1.5), .sigmoid, .tanh, .swish(alpha: 1), .hardSwish,
+      .hardSigmoid(alpha: 0.2, beta: 0.5), .gelu(approximate: true), .gelu(approximate: false),
+    ]
+    for function in functions {
+      var net = RandomGraph(seed: 8, input: [1, 1, 16, 16])
+      let x = net.append(.unary(function), ["input"])
+      let graph = try net.finished { $0.conv(x, 2) }
+      var quantizations = ["input": AffineQuantization(lower: -6, upper: 7)]
+      quantizations[x] = AffineQuantization(lower: -2, upper: 5)
+      let int8 = try graph.quantized(quantizations)
+      try int8.validate()
+      // The image that holds every stored value.
+      let input = (0...255).map { quantizations["input"]!.dequantize(UInt8($0)) }
+      let real = NaiveNetwork(graph, input: input).real(x)
+      let table = try #require(int8.tensors[int8.operators[0].inputs[1]]?.data)
+      guard case .uint8(let table) = table else { throw CNNError("no table") }
+      let range = quantizations[x]!.range
+      for (stored, value) in zip(table, real) {
+        let clamped = min(max(value, range.lowerBound), range.upperBound)
+        #expect(abs(Double(quantizations[x]!.dequantize(stored)) - clamped) <= 0.5001 * Double(quantizations[x]!.scale))
+      }
+    }
+  }
+
+  /// What is made for a Concat alone has the result's quantization; what others read has its own.
+  @Test func concatSharesWhatIsItsOwn() throws {
+    var net = RandomGraph(seed: 9, input: [1, 3, 6, 6])
+    let own = net.relu(net.conv("input", 4))
+    let read = net.conv("input", 4)
+    let joined = net.append(.concat(), [own, read, "input"])
+    let other = net.relu(net.conv(read, 5))
+    let sum = net.conv(net.append(.concat(), [net.append(.maxPool(Window(1)), [joined]), other]), 3)
+    let graph = try net.finished(sum)
+    let first = graph.operators[0].output
+    let groups = graph.calibratedTensors
+    // The first convolution's group is joined's, and that one's the second Concat's: they end in one.
+    #expect(groups[first] == [graph.operators[7].output])
+    #expect(groups[read] == [read] && groups.count == 2)
+    let (float, quantizations) = prepared(graph)
+    let int8 = try float.quantized(quantizations)
+    try int8.validate()
+    #expect(int8.tensors[own]?.quantization == int8.tensors[joined]?.quantization)
+    #expect(int8.tensors[read]?.quantization != int8.tensors[joined]?.quantization)
+  }
+
+  /// uint8 where something computes with it, float32 where it is the network's result.
+  @Test func softmaxIsUInt8InTheMiddle() throws {
+    let (float, quantizations) = prepared(try RandomGraph.mixer(seed: 5))
+    let int8 = try float.quantized(quantizations)
+    try int8.validate()
+    let types = int8.operators.filter { $0.kind.name == "Softmax" }.map { int8.tensors[$0.output]!.type }
+    #expect(types == [.uint8, .float32] && !int8.isMixed)
+  }
+
   @Test func graphsWithoutWeightsAreRefused() throws {
     var net = RandomGraph(seed: 7, input: [1, 3, 8, 8])
     let graph = try net.finished { $0.relu("input") }

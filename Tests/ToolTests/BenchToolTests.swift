@@ -42,8 +42,38 @@ import Testing
     }
   }
 
+  /// No bundle: a network by name, with random weights. Everything but the times is the same in every run.
+  @Test func networksOfTheZooNeedNoBundle() throws {
+    let arguments = [
+      "--zoo", "mobilenet_v2", "--input", "32x32x3", "--int8", "--classes", "10", "--width", "0.35", "--seconds",
+      "0.02",
+      "--batch", "2", "--json",
+    ]
+    var sizes: [[Int]] = []
+    for _ in 0..<2 {
+      let result = try tool.run(arguments)
+      #expect(result.exitCode == 0, "\(result.error)")
+      let found = try #require(try JSONSerialization.jsonObject(with: Data(result.output.utf8)) as? [String: Any])
+      #expect(found["type"] as? String == "int8" && found["batch"] as? Int == 2)
+      let graph = try Zoo.make("mobilenet_v2", classes: 10, input: ImageSize("32x32x3"), width: 0.35)
+      #expect(found["parameters"] as? Int == graph.parameterCount)
+      #expect(found["multiply_adds"] as? Int == graph.multiplyAdds)
+      sizes.append(try ["file_bytes", "arena_bytes", "weight_bytes"].map { try #require(found[$0] as? Int) })
+    }
+    #expect(sizes[0] == sizes[1] && sizes[0][2] < 600_000)
+  }
+
   @Test func mistakesAreNamed() throws {
     try withBundle { path in
+      let zoo = try tool.run(["--zoo", "nonet", "--input", "32x32x3"])
+      #expect(zoo.exitCode == 1 && zoo.error.contains("nonet") && zoo.error.contains("mobilenet_v2"))
+      for arguments in [
+        [], [path, "--zoo", "seed", "--input", "28x28x1"], ["--zoo", "seed"], ["--zoo", "seed", "--input", "28x28"],
+        [path, "--int8"], [path, "--batch", "0"],
+      ] {
+        let result = try tool.run(arguments)
+        #expect(result.exitCode == 64 && !result.crashed, "\(arguments)")
+      }
       let unknown = try tool.run([path, "--isa", "mmx"])
       #expect(unknown.exitCode == 1 && unknown.error.contains("mmx"))
       let missing = try tool.run([path + ".missing"])

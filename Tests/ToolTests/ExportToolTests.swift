@@ -7,9 +7,9 @@ import Testing
   private let tool = Tool(name: "cnn-export")
 
   /// A folder with an untrained model.cnn for images of 12×12 and a data set of such.
-  private func withModel(_ body: (URL) throws -> Void) throws {
+  private func withModel(_ network: String = "seed", _ body: (URL) throws -> Void) throws {
     try withTemporaryFolder { folder in
-      var graph = try Zoo.make("seed", classes: 10, input: ImageSize(height: 12, width: 12, channels: 1), seed: 5)
+      var graph = try Zoo.make(network, classes: 10, input: ImageSize(height: 12, width: 12, channels: 1), seed: 5)
       graph.recipe = Recipe(width: 12, height: 12, channelOrder: .grey, mean: [0.4], deviation: [0.3])
       try BundleWriter().write(graph, to: folder.appending(path: "model.cnn").path)
       try FileManager.default.createDirectory(at: folder.appending(path: "data"), withIntermediateDirectories: true)
@@ -54,6 +54,23 @@ import Testing
       #expect(layers.map { $0["name"] as? String } == graph.operators.map(\.name))
       #expect(try layers.allSatisfy { try #require($0["sqnr_db"] as? Double) > 20 })
       for word in ["SQNR", "int8.cnn", "conv1"] { #expect(result.output.contains(word)) }
+    }
+  }
+
+  /// Residuals, depthwise convolutions, ReLU6, dropout. The tool itself runs the self-test of what it writes.
+  @Test(arguments: ["resnet8", "mobilenet_v2"]) func networksOfTheZoo(network: String) throws {
+    try withModel(network) { folder in
+      for type in ["int8", "float"] {
+        let result = try run(
+          folder, "model.cnn", "--\(type)", "--data", "data", "--out", "\(type).cnn", "--calibration", "20",
+          "--no-test",
+          "--quiet")
+        #expect(result.exitCode == 0, "\(result.error)")
+        let graph = try Graph(bundleAt: folder.appending(path: "\(type).cnn").path)
+        #expect(graph.selfTest != nil && graph.isQuantized == (type == "int8") && !graph.isMixed)
+        let kinds = Set(graph.operators.map(\.kind.name))
+        #expect(kinds == ["Conv", "Add", "GlobalAveragePool", "Flatten", "Gemm", "Softmax"])
+      }
     }
   }
 

@@ -58,6 +58,67 @@ import Testing
     }
   }
 
+  /// A layer of every kind, as text and as JSON with ONNX's names.
+  @Test func everyOperatorIsShown() throws {
+    let network = Sequential {
+      Conv2d(8, kernel: 3, padding: 1, groups: 1)
+      LeakyReLU(0.2)
+      DepthwiseConv2d(kernel: 3, padding: 1)
+      LocalResponseNorm(5)
+      PReLU()
+      Multiply {
+        GlobalAveragePool()
+        Conv2d(8, kernel: 1)
+        HardSigmoid()
+      }
+      Concat {
+        ConvTranspose2d(4, kernel: 2, stride: 2)
+        Upsample(2, mode: .linear)
+      }
+      ReLU6()
+      SpaceToDepth(2)
+      PixelShuffle(2)
+      Pad(1, mode: .reflect)
+      InstanceNorm()
+      GroupNorm(groups: 2)
+      GELU(approximate: true)
+      Reduce(.mean, axes: [2], keepDims: false)
+      LayerNorm(axis: 2)
+      Permute(0, 2, 1)
+      Reshape(2, -1)
+      MatMul {
+        Softmax(axis: 2)
+      } by: {
+        Permute(0, 2, 1)
+      }
+      Dropout(0.25)
+    }
+    let graph = try network.graph(input: ImageSize(height: 4, width: 4, channels: 3), seed: 1)
+    try withTemporaryFolder { folder in
+      let path = folder.appending(path: "net.cnn").path
+      try BundleWriter().write(graph, to: path)
+      let text = try tool.run([path])
+      #expect(text.exitCode == 0, "\(text.error)")
+      for word in Set(graph.operators.map(\.kind.name)).union(["3×3 pad 1 group 8", "min 0.0 max 6.0", "perm 0,2,1"]) {
+        #expect(text.output.contains(word), "\(word)")
+      }
+      let found = try json(try tool.run([path, "--json"]).output)
+      let layers = try #require(found["layers"] as? [[String: Any]])
+      func attributes(_ op: String) throws -> [String: Any] {
+        try #require(layers.first { $0["op"] as? String == op }?["attributes"] as? [String: Any])
+      }
+      #expect(try attributes("Resize")["coordinate_transformation_mode"] as? String == "half_pixel")
+      #expect(try attributes("Resize")["scales"] as? [Double] == [2, 2])
+      #expect(try attributes("DepthToSpace")["mode"] as? String == "CRD")
+      #expect(try attributes("Pad")["pads"] as? [Int] == [0, 0, 1, 1, 0, 0, 1, 1])
+      #expect(try attributes("LRN")["alpha"] as? Double == 1e-4)
+      #expect(try attributes("Gelu")["approximate"] as? String == "tanh")
+      #expect(try attributes("ReduceMean")["axes"] as? [Int] == [2])
+      #expect(try attributes("Clip")["max"] as? Double == 6)
+      #expect(try attributes("ConvTranspose")["output_padding"] as? [Int] == [0, 0])
+    }
+  }
+
   @Test func damagedWeightsAreNamed() throws {
     let graph = try seedNetwork()
     try withTemporaryFolder { folder in

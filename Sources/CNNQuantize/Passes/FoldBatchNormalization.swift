@@ -1,7 +1,7 @@
 import CNNModel
 
 extension Pass {
-  /// Conv or Gemm, then BatchNormalization: with factor = scale / √(variance + ε),
+  /// Conv, ConvTranspose or Gemm, then BatchNormalization: with factor = scale / √(variance + ε),
   ///   weight′ = weight · factor,  bias′ = (bias − mean) · factor + shift,
   /// per output channel, in double precision.
   public static let foldBatchNormalization = Pass.exhaustively("fold-batch-normalization") { graph in
@@ -14,8 +14,8 @@ extension Pass {
     return false
   }
 
-  /// A BatchNormalization that could not be folded, as a 1×1 Conv (or Gemm) with a diagonal matrix: the form in which
-  /// it can be quantized.
+  /// A BatchNormalization that could not be folded, as a depthwise 1×1 Conv (or a Gemm with a diagonal matrix): the form
+  /// in which it can be quantized.
   public static let batchNormalizationToConv = Pass.exhaustively("batch-normalization-to-conv") { graph in
     for index in graph.operators.indices {
       guard let affine = Affine(graph, graph.operators[index]) else { continue }
@@ -46,13 +46,11 @@ extension Graph {
   fileprivate func foldable(_ index: Int) -> (producer: Int, affine: Affine)? {
     let layer = operators[index]
     guard let affine = Affine(self, layer), isPrivate(layer.inputs[0]), let producer = producer(of: layer.inputs[0]),
-      operators[producer].activation == .none, floats(operators[producer].input(1)) != nil,
+      operators[producer].kind.hasWeight, operators[producer].activation == .none,
+      floats(operators[producer].input(1)) != nil,
       operators[producer].input(2) == nil || floats(operators[producer].input(2)) != nil
     else { return nil }
-    switch operators[producer].kind {
-    case .conv, .gemm: return (producer, affine)
-    default: return nil
-    }
+    return (producer, affine)
   }
 
   fileprivate mutating func scaleWeights(of index: Int, by affine: Affine) {
@@ -60,9 +58,10 @@ extension Graph {
     let weight = layer.inputs[1]
     let bias = floats(layer.input(2)) ?? [Float](repeating: 0, count: affine.factor.count)
     var values = floats(weight)!
-    let perChannel = values.count / affine.factor.count
-    for position in values.indices {
-      values[position] = Float(Double(values[position]) * affine.factor[position / perChannel])
+    // The shapes fit, or there would be no output to normalise.
+    let order = try! WeightOrder(of: layer.kind, weightShape: tensors[weight]!.shape)
+    order.forEachOutputChannel(ofWeights: values.count) { place, channel in
+      values[place] = Float(Double(values[place]) * affine.factor[channel])
     }
     let folded = bias.indices.map { Float(Double(bias[$0]) * affine.factor[$0] + affine.shift[$0]) }
     setParameter(1, of: index, to: Tensor(.float32(values), shape: tensors[weight]!.shape))
@@ -71,13 +70,17 @@ extension Graph {
 
   fileprivate mutating func replaceByDiagonal(_ index: Int, _ affine: Affine) {
     let channels = affine.factor.count
-    var weight = [Float](repeating: 0, count: channels * channels)
-    for channel in 0..<channels { weight[channel * channels + channel] = Float(affine.factor[channel]) }
-    let isMap = tensors[operators[index].inputs[0]]!.shape.count == 4
-    operators[index].kind = isMap ? .conv(Window(1)) : .gemm
+    let factors = affine.factor.map { Float($0) }
     operators[index].inputs = [operators[index].inputs[0], "", ""]
-    let shape = isMap ? [channels, channels, 1, 1] : [channels, channels]
-    setParameter(1, of: index, to: Tensor(.float32(weight), shape: shape))
+    if tensors[operators[index].inputs[0]]!.shape.count == 4 {
+      operators[index].kind = .conv(Window(1), group: channels)
+      setParameter(1, of: index, to: Tensor(.float32(factors), shape: [channels, 1, 1, 1]))
+    } else {
+      var weight = [Float](repeating: 0, count: channels * channels)
+      for channel in 0..<channels { weight[channel * channels + channel] = factors[channel] }
+      operators[index].kind = .gemm
+      setParameter(1, of: index, to: Tensor(.float32(weight), shape: [channels, channels]))
+    }
     setParameter(2, of: index, to: Tensor(.float32(affine.shift.map { Float($0) }), shape: [channels]))
   }
 
@@ -85,7 +88,8 @@ extension Graph {
   mutating func setParameter(_ input: Int, of index: Int, to constant: Tensor) {
     var name = operators[index].input(input) ?? ""
     if name.isEmpty || !isPrivate(name) {
-      name = freeName("\(operators[index].name).\(input == 1 ? "weight" : "bias")")
+      let part = operators[index].kind.hasWeight ? ["x", "weight", "bias"][input] : "operand\(input)"
+      name = freeName("\(operators[index].name).\(part)")
     }
     while operators[index].inputs.count <= input { operators[index].inputs.append("") }
     operators[index].inputs[input] = name

@@ -14,7 +14,7 @@ public struct Pass: Sendable {
 
   /// What every export does, in this order.
   public static let forInference: [Pass] = [
-    .foldBatchNormalization, .fuseRelu, .flattenedGemmToConv, .removeUnused,
+    .removeDropout, .foldPadding, .foldBatchNormalization, .fuseActivation, .flattenedGemmToConv, .removeUnused,
   ]
 
   /// Operators whose results nobody reads, tensors that nobody names.

@@ -1,0 +1,56 @@
+import CNNModel
+import CNNQuantize
+import CNNRT
+import CNNSupport
+import Testing
+
+@Suite struct UntrainedNetworkTests {
+  private func network(_ name: String, seed: UInt64 = 1) throws -> UntrainedNetwork {
+    try UntrainedNetwork(name, classes: 20, input: ImageSize("40x40x3"), seed: seed)
+  }
+
+  private func run(_ graph: Graph, _ input: [Float], _ outputs: [String]) throws -> [[Float]] {
+    var graph = graph
+    graph.outputs = outputs
+    graph.removeUnused()
+    let session = try Session(Model(bytes: try BundleWriter(codec: .stored).bytes(of: graph)))
+    try session.setInput(input.span)
+    try session.run()
+    return try outputs.indices.map { try session.output($0) }
+  }
+
+  private func deviation(_ values: [Float]) -> Float {
+    let mean = values.reduce(0, +) / Float(values.count)
+    return (values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Float(values.count)).squareRoot()
+  }
+
+  /// On images that it has not seen, every layer's values spread as a trained network's do, and int8 is close to float.
+  @Test(arguments: ["resnet8", "mobilenet_v2", "squeezenet1_1", "resnet18"]) func signalsLive(name: String) throws {
+    let network = try network(name)
+    let float = network.float()
+    var random = Random(seed: 77)
+    let image = (0..<4800).map { _ in random.uniform(-1.7, 1.7) }
+    let layers = float.operators.filter { $0.kind.hasWeight }.map(\.output)
+    for (layer, values) in zip(layers, try run(float, image, layers)) {
+      #expect((0.05...50).contains(deviation(values)), "\(layer): \(deviation(values))")
+    }
+    let int8 = try network.int8()
+    try int8.validate()
+    #expect(int8.isQuantized && !int8.isMixed)
+    let logits = float.operators.last!.inputs[0]
+    let (real, approximate) = (try run(float, image, [logits])[0], try run(int8, image, [logits])[0])
+    var ratio = SignalToNoise()
+    real.withUnsafeBufferPointer { real in
+      approximate.withUnsafeBufferPointer { ratio.add(real: real, approximate: $0) }
+    }
+    #expect(ratio.decibels > 12, "\(ratio.decibels)")
+  }
+
+  @Test func theSeedDecides() throws {
+    func bytes(_ seed: UInt64) throws -> [UInt8] {
+      try BundleWriter(codec: .stored).bytes(of: try network("resnet8", seed: seed).int8())
+    }
+    #expect(try bytes(3) == bytes(3))
+    #expect(try bytes(3) != bytes(4))
+  }
+}
