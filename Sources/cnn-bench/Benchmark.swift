@@ -90,7 +90,7 @@ struct Benchmark {
     var random = Random(seed: 1)
     for (index, input) in session.inputs.enumerated() {
       let values = (0..<input.count * session.batch).map { _ in random.uniform(-1, 1) }
-      try session.setInput(values.span, index: index)
+      try session.setInput(values.span, at: index)
     }
   }
 

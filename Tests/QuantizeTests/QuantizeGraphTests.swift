@@ -128,7 +128,7 @@ import Testing
     let (float, quantizations) = prepared(graph)
     let int8 = try float.quantized(quantizations)
     try int8.validate()
-    #expect(int8.tensors[own]?.quantization == int8.tensors[joined]?.quantization)
+    #expect(int8.tensors[first]?.quantization == int8.tensors[joined]?.quantization)
     #expect(int8.tensors[read]?.quantization != int8.tensors[joined]?.quantization)
   }
 

@@ -85,7 +85,7 @@ extension Graph {
     return members.allSatisfy { member in
       !inputs.contains(member) && !outputs.contains(member)
         && consumers(of: member).allSatisfy { reader in
-          operators[reader].output == concat.output || operators[reader].kind.keepsValues
+          operators[reader].output == concat.output || root(operators[reader].output) == group
         }
     }
   }

@@ -111,7 +111,10 @@ extension Graph {
       if values[name] != nil { single.inputs.append(name) }
     }
     let session = try single.session(images: images, threads: threads)
-    for (index, name) in single.inputs.enumerated() { try session.setInput(values[name]!.span, index: index) }
+    for (index, name) in single.inputs.enumerated() {
+      let input = values[name]!
+      try session.setInput(input.span, at: index)
+    }
     try session.run()
     return try session.output()
   }
