@@ -38,6 +38,21 @@ struct RuntimeReadsBundlesTests {
     }
   }
 
+  /// Every operator, alone and in chains.
+  @Test(arguments: RandomToolbox.operators) func everyOperatorIsTaken(first: String) throws {
+    var graphs = RandomGraphs(seed: 32)
+    for round in 0..<12 {
+      let graph = try RandomToolbox.chain(first, quantized: round % 2 == 0, length: round % 4, using: &graphs)
+      let model = try Model(bytes: try BundleWriter(codec: .stored).bytes(of: graph))
+      try model.verify()
+      #expect(model.layers.map(\.op) == graph.operators.map(\.kind.name))
+      for (layer, record) in zip(graph.operators, model.layers) {
+        #expect(record.output.shape == graph.tensors[layer.output]?.shape, "\(layer.name)")
+        #expect(Int(record.multiplyAdds) == graph.multiplyAdds(of: layer), "\(layer.name)")
+      }
+    }
+  }
+
   /// The tools check more than the runtime needs to run safely: what they take, it takes.
   @Test func whatTheToolsTakeTheRuntimeTakes() throws {
     let bundle = try EditableBundle(CorruptBundleTests.graph())

@@ -89,7 +89,7 @@ import Testing
     #expect(
       kinds(graph) == [
         "Conv+", "Conv+", "Conv+", "GlobalAveragePool", "Conv+", "Conv", "HardSigmoid", "Mul", "Conv", "Add",
-        "ConvTranspose+", "PRelu", "GlobalAveragePool", "Flatten", "Gemm", "Softmax",
+        "ConvTranspose+", "LeakyRelu", "GlobalAveragePool", "Flatten", "Gemm", "Softmax",
       ])
     // Where it pads is in the convolution now.
     guard case .conv(let window, let group) = graph.operators[2].kind else {

@@ -106,7 +106,7 @@ extension RandomGraph {
     }
   }
 
-  /// MobileNet's block with padding of its own, squeeze and excite, a residual; then a transposed convolution and PReLU.
+  /// MobileNet's block with padding of its own, squeeze and excite, a residual; then a transposed convolution.
   static func mobile(seed: UInt64) throws -> Graph {
     var net = RandomGraph(seed: seed, input: [1, 3, 9, 8])
     let relu6 = OperatorKind.clip(min: 0, max: 6)
@@ -119,7 +119,7 @@ extension RandomGraph {
     y = net.append(.mul, [y, gate])
     y = net.add(net.batchNormalization(net.conv(y, 6, kernel: 1, bias: false)), x)
     y = net.relu(net.batchNormalization(net.convTranspose(y, 8, group: 2)))
-    y = net.append(.pRelu, [y, net.normals([8], deviation: 0.1, mean: 0.25)])
+    y = net.append(.unary(.leakyRelu(alpha: 0.2)), [y])
     let features = net.append(.dropout(ratio: 0.2), [net.flatten(net.globalAveragePool(y))])
     let scores = net.gemm(features, 7)
     return try net.finished { $0.softmax(scores) }
@@ -130,7 +130,7 @@ extension RandomGraph {
     var net = RandomGraph(seed: seed, input: [1, 3, 10, 10])
     let stem = net.append(.lrn(size: 5, alpha: 0.1, beta: 0.75, bias: 1), [net.relu(net.conv("input", 8))])
     let pooled = net.append(.maxPool(Window(3, stride: 2, padding: 1)), [stem])
-    let a = net.relu(net.conv(pooled, 5, kernel: 1))
+    let a = net.append(.pRelu, [net.conv(pooled, 5, kernel: 1), net.normals([5], deviation: 0.1, mean: 0.25)])
     let b = net.append(
       .unary(.leakyRelu(alpha: 0.1)), [net.conv(net.relu(net.conv(pooled, 6, kernel: 1)), 8, group: 2)])
     let c = net.conv(net.append(.averagePool(Window(3, padding: 1), countIncludePad: true), [pooled]), 4, kernel: 1)
