@@ -13,13 +13,23 @@ let embedded: [SwiftSetting] = [
   ]),
 ]
 
+/// Kernels rely on what Bundle has checked. The baseline's are compiled for size: there a vector takes four registers, and processors that have no
+/// wider ones are few. (The others cannot be: what is not inlined then, the linker would share between instruction sets.)
+func unchecked(_ isa: String) -> [SwiftSetting] {
+  isa == "Baseline"
+    ? [.unsafeFlags(["-Xfrontend", "-remove-runtime-asserts", "-enforce-exclusivity=unchecked"])]
+    : [.unsafeFlags(["-Ounchecked"])]
+}
+/// Instructions that occur several times become functions.
+let outlined: [SwiftSetting] = [.unsafeFlags(["-Xllvm", "-enable-machine-outliner=always"])]
+
 /// A module whose every instruction may use one instruction set. It compiles the sources of Kernels/Core itself (a
 /// symbolic link), so that none of its symbols can stand in for another module's, and is reached only through the C
 /// symbol that returns its table.
 func kernels(_ isa: String, _ flags: String...) -> Target {
   .target(
     name: "Kernels\(isa)", dependencies: ["CVector", "CKernels", "CTrainingKernels"], path: "Kernels/\(isa)",
-    swiftSettings: embedded + [.unsafeFlags(["-Ounchecked"] + (["-Wno-psabi"] + flags).flatMap { ["-Xcc", $0] })],
+    swiftSettings: embedded + unchecked(isa) + [.unsafeFlags((["-Wno-psabi"] + flags).flatMap { ["-Xcc", $0] })],
     linkerSettings: isa == "Reference" ? [.linkedLibrary("m")] : [])
 }
 
@@ -70,19 +80,19 @@ let package = Package(
         .unsafeFlags(["-wmo", "-O", "-parse-as-library", "-I", "\(here)/../../Include"]),
       ],
       linkerSettings: [.unsafeFlags(["-enable-experimental-feature", "Embedded"])]),
-    .target(name: "Bundle", dependencies: ["CPlatform"], path: "Bundle", swiftSettings: embedded),
-    .target(name: "Plan", dependencies: ["Bundle", "CKernels"], path: "Plan", swiftSettings: embedded),
-    .target(name: "Run", dependencies: ["Plan"], path: "Run", swiftSettings: embedded),
+    .target(name: "Bundle", dependencies: ["CPlatform"], path: "Bundle", swiftSettings: embedded + outlined),
+    .target(name: "Plan", dependencies: ["Bundle", "CKernels"], path: "Plan", swiftSettings: embedded + outlined),
+    .target(name: "Run", dependencies: ["Plan"], path: "Run", swiftSettings: embedded + outlined),
     .target(
       name: "Training", dependencies: ["Plan", "Run", "CTrainingKernels", "CVector"], path: "Training",
       swiftSettings: embedded),
-    .target(name: "Caller", dependencies: ["Plan"], path: "Caller", swiftSettings: embedded),
+    .target(name: "Caller", dependencies: ["Plan"], path: "Caller", swiftSettings: embedded + outlined),
     .target(
       name: "TrainingABI", dependencies: ["Caller", "Training"], path: "TrainingABI", swiftSettings: embedded,
       linkerSettings: soname("libcnnrt-train").isEmpty ? [] : [.unsafeFlags(soname("libcnnrt-train"))]),
     .target(
       name: "ABI", dependencies: ["Caller", "Run"] + kernelTargets.map { .byName(name: $0.name) },
-      path: "ABI", swiftSettings: embedded,
+      path: "ABI", swiftSettings: embedded + outlined,
       linkerSettings: [
         .linkedLibrary("z"),
         .unsafeFlags(
