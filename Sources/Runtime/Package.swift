@@ -13,13 +13,11 @@ let embedded: [SwiftSetting] = [
   ]),
 ]
 
-/// Kernels rely on what Bundle has checked. The baseline's are compiled for size: there a vector takes four registers, and processors that have no
-/// wider ones are few. (The others cannot be: what is not inlined then, the linker would share between instruction sets.)
-func unchecked(_ isa: String) -> [SwiftSetting] {
-  isa == "Baseline"
-    ? [.unsafeFlags(["-Xfrontend", "-remove-runtime-asserts", "-enforce-exclusivity=unchecked"])]
-    : [.unsafeFlags(["-Ounchecked"])]
-}
+/// Kernels rely on what Bundle has checked. They are compiled for size too, but for their inner loops (`@_optimize(speed)`): also because what is
+/// not inlined there, the filling of an array of vectors, the linker would share between instruction sets.
+let unchecked: [SwiftSetting] = [
+  .unsafeFlags(["-Xfrontend", "-remove-runtime-asserts", "-enforce-exclusivity=unchecked"])
+]
 /// Instructions that occur several times become functions.
 let outlined: [SwiftSetting] = [.unsafeFlags(["-Xllvm", "-enable-machine-outliner=always"])]
 
@@ -29,7 +27,7 @@ let outlined: [SwiftSetting] = [.unsafeFlags(["-Xllvm", "-enable-machine-outline
 func kernels(_ isa: String, _ flags: String...) -> Target {
   .target(
     name: "Kernels\(isa)", dependencies: ["CVector", "CKernels", "CTrainingKernels"], path: "Kernels/\(isa)",
-    swiftSettings: embedded + unchecked(isa) + [.unsafeFlags((["-Wno-psabi"] + flags).flatMap { ["-Xcc", $0] })],
+    swiftSettings: embedded + unchecked + [.unsafeFlags((["-Wno-psabi"] + flags).flatMap { ["-Xcc", $0] })],
     linkerSettings: isa == "Reference" ? [.linkedLibrary("m")] : [])
 }
 

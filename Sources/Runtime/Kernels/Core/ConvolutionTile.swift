@@ -48,7 +48,7 @@ extension cnn_conv {
 
 /// Multiplies all segments for the pixels `range` of the batch, one tile after another, and one or two blocks of output
 /// channels. A tile's sums stay in registers; the order of the additions is the order of the segments and steps.
-@inline(never)
+@_optimize(speed) @inline(never)
 func multiply<M: Multiplier, let pixels: Int, let blocks: Int>(
   _: M.Type, _: RegisterTile<pixels, blocks>.Type, _ a: UnsafePointer<cnn_conv>, block: Int, _ range: Range<Int>,
   _ batch: UnsafeMutablePointer<Batch>
@@ -97,7 +97,7 @@ func multiply<M: Multiplier, let pixels: Int, let blocks: Int>(
 }
 
 /// One pixel, one block: the sums of every fourth step apart, because one chain of additions would wait for itself.
-@inline(never)
+@_optimize(speed) @inline(never)
 func multiplyVector<M: Multiplier>(
   _: M.Type, _ a: UnsafePointer<cnn_conv>, block: Int, _ batch: UnsafeMutablePointer<Batch>
 ) {

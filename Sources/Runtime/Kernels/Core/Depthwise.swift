@@ -21,7 +21,7 @@ protocol DepthwiseMultiplier {
 enum DepthwisePixels<let pixels: Int> {}
 
 enum DepthwiseF32: DepthwiseMultiplier {
-  @inline(never)
+  @_optimize(speed) @inline(never)
   static func sum<let pixels: Int, let stride: Int, let last: Int>(
     _: DepthwiseTile<pixels, stride, last>.Type, _ window: UnsafePointer<cnn_depthwise_window>, _ x: UnsafeRawPointer,
     _ out: UnsafeMutableRawPointer, tiles: Int
@@ -65,7 +65,7 @@ enum DepthwiseF32: DepthwiseMultiplier {
 }
 
 enum DepthwiseU8: DepthwiseMultiplier {
-  @inline(never)
+  @_optimize(speed) @inline(never)
   static func sum<let pixels: Int, let stride: Int, let last: Int>(
     _: DepthwiseTile<pixels, stride, last>.Type, _ window: UnsafePointer<cnn_depthwise_window>, _ x: UnsafeRawPointer,
     _ out: UnsafeMutableRawPointer, tiles: Int

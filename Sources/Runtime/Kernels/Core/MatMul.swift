@@ -20,7 +20,7 @@ protocol MatMulRule {
 
 enum MatMulF32: MatMulRule {
   typealias Element = Float
-  @inline(never)
+  @_optimize(speed) @inline(never)
   static func multiply<let rows: Int, let columns: Int>(
     _: RegisterTile<rows, columns>.Type, _ tile: MatMulTile, _ args: UnsafePointer<cnn_matmul>,
     _ y: UnsafeMutableRawPointer,
@@ -52,7 +52,7 @@ enum MatMulF32: MatMulRule {
 /// Σ (qa − za) · (qb − zb) = Σ qa · (qb − zb) − za · Σ (qb − zb), wrapping: rows of a are taken as they lie, two bytes at a time.
 enum MatMulU8: MatMulRule {
   typealias Element = UInt8
-  @inline(never)
+  @_optimize(speed) @inline(never)
   static func multiply<let rows: Int, let columns: Int>(
     _: RegisterTile<rows, columns>.Type, _ tile: MatMulTile, _ args: UnsafePointer<cnn_matmul>,
     _ y: UnsafeMutableRawPointer,

@@ -45,7 +45,7 @@ func batchNormStatistics(_ arguments: UnsafeRawPointer?, _ first: Int32, _ count
 extension NormBlock {
   /// By two passes over the image, which is in the cache: nothing cancels, however large the mean. Two sums each, which
   /// need not wait for each other.
-  @inline(never) fileprivate func statistics() {
+  @_optimize(speed) @inline(never) fileprivate func statistics() {
     var sum0 = Floats(repeating: 0), sum1 = sum0
     for y in 0..<height {
       var p = x + y &* row, left = width
@@ -142,7 +142,7 @@ func batchNormPool(_ arguments: UnsafeRawPointer?, _ first: Int32, _ count: Int3
   forEachBlock(arguments, first, share) { poolBlock($0) }
 }
 
-@inline(never) private func poolBlock(_ b: NormBlock) {
+@_optimize(speed) @inline(never) private func poolBlock(_ b: NormBlock) {
   let y = b.at(b.a.pointee.y), low = all(b.a.pointee.low), high = all(b.a.pointee.high)
   forEachWindow(b, b.a.pointee.y) { window, offset, hasOutput in
     if hasOutput { y.put(cv_clamp(window.largest(b).value, low, high), offset) }
@@ -186,7 +186,7 @@ func batchNormReduce(_ arguments: UnsafeRawPointer?, _ first: Int32, _ count: In
   forEachBlock(arguments, first, share) { reduceBlock($0) }
 }
 
-@inline(never) private func reduceBlock(_ b: NormBlock) {
+@_optimize(speed) @inline(never) private func reduceBlock(_ b: NormBlock) {
   let dy = UnsafeRawPointer(b.at(b.a.pointee.dy))
   var sums = NormSums(b)
   if isPooled(b) {
@@ -214,7 +214,7 @@ func batchNormApply(_ arguments: UnsafeRawPointer?, _ first: Int32, _ count: Int
   forEachBlock(arguments, first, share) { applyBlock($0) }
 }
 
-@inline(never) private func applyBlock(_ b: NormBlock) {
+@_optimize(speed) @inline(never) private func applyBlock(_ b: NormBlock) {
   let dy = UnsafeRawPointer(b.at(b.a.pointee.dy)), dx = b.at(b.a.pointee.dx), passage = Passage(b)
   let mean = b.channels(b.a.pointee.mean), slope = b.channels(b.a.pointee.slope)
   let dyMean = b.channels(b.a.pointee.dy_mean)

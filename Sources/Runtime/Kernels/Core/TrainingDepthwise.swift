@@ -25,7 +25,7 @@ func depthwiseWeights(_ arguments: UnsafeRawPointer?, _ first: Int32, _ count: I
 }
 
 /// Taps `first` … of one block of channels; those behind `count` repeat the first and are dropped.
-@inline(never) private func sumTaps(
+@_optimize(speed) @inline(never) private func sumTaps(
   _ a: UnsafePointer<cnn_depthwise_weights>, _ x: UnsafeRawPointer, _ dy: UnsafeRawPointer,
   _ weights: UnsafeMutableRawPointer, _ first: Int, _ count: Int
 ) {
@@ -76,7 +76,7 @@ func depthwiseData(_ arguments: UnsafeRawPointer?, _ first: Int32, _ count: Int3
   }
 }
 
-@inline(never) private func dataBlock(
+@_optimize(speed) @inline(never) private func dataBlock(
   _ a: UnsafePointer<cnn_depthwise_data>, _ dy: UnsafeRawPointer, _ dx: UnsafeMutableRawPointer,
   _ weights: UnsafeRawPointer
 ) {
