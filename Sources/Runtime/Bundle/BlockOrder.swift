@@ -13,6 +13,11 @@ public struct BlockOrder {
       outputChannels: outputChannels, inputChannels: inputChannels, group: group, taps: taps, isInt8: isInt8)
   }
 
+  public init(outputChannels: Int, inputChannels: Int, group: Int, taps: Int, isInt8: Bool) {
+    (self.outputChannels, self.inputChannels, self.group) = (outputChannels, inputChannels, group)
+    (self.taps, self.isInt8) = (taps, isInt8)
+  }
+
   public var blocks: Int { (outputChannels + 15) / 16 }
   /// One more than the last block of input channels.
   private var inputBlocks: Int { (inputChannels + 15) / 16 }

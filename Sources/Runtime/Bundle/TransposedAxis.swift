@@ -6,6 +6,10 @@ public struct TransposedAxis {
   public let window: Window
   public let input, output: Int
 
+  public init(window: Window, input: Int, output: Int) {
+    (self.window, self.input, self.output) = (window, input, output)
+  }
+
   public static func vertical(_ model: Model, _ i: Int) -> TransposedAxis {
     TransposedAxis(
       window: .vertical(model.operation(i)), input: model.tensor(model.input(i, 0)!).height,
@@ -19,7 +23,7 @@ public struct TransposedAxis {
   }
 
   /// Whether the kernel's place k belongs to a phase.
-  func meets(_ k: Int, _ phase: Int) -> Bool { k * window.dilation % window.stride == phase }
+  public func meets(_ k: Int, _ phase: Int) -> Bool { k * window.dilation % window.stride == phase }
 
   /// Places of the kernel in a phase.
   public func taps(_ phase: Int) -> Int {
@@ -38,7 +42,7 @@ public struct TransposedAxis {
     return first < output ? (output - first - 1) / window.stride + 1 : 0
   }
   /// The input that the first output of a phase takes by the kernel's place k; the next output takes the next.
-  func source(_ phase: Int, _ k: Int) -> Int {
+  public func source(_ phase: Int, _ k: Int) -> Int {
     (first(phase) + window.padBefore - k * window.dilation) / window.stride
   }
 

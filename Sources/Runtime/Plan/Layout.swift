@@ -2,7 +2,7 @@ import Bundle
 import CBundle
 
 /// How a tensor lies in a session's memory: cnn_view.
-enum Layout {
+public enum Layout {
   /// Channels in blocks of 16. Of another rank than 4, the axes behind the third lie in one row.
   case blocks
   /// Channels side by side.

@@ -47,6 +47,24 @@ public struct SessionBuilder {
     return builder.build()!
   }
 
+  /// The calls of one operator, on tensors whose places count from the beginning of the arena: see OperatorCalls.
+  static func prepare(
+    _ network: UnsafePointer<Network>, _ i: Int, _ arena: inout Arena
+  ) throws(Failure) -> (calls: UnsafeMutablePointer<Call>?, count: Int) {
+    var counter = SessionBuilder(network, SessionOptions(), nil)
+    counter.prepare(i)
+    if counter.missing != nil {
+      throw Failure(CNNRT_ERROR_UNSUPPORTED, "this library has no kernel for it. Use a newer one.")
+    }
+    var builder = SessionBuilder(network, SessionOptions(), arena.base)
+    builder.arena = arena
+    builder.calls = builder.arena.take(Call.self, counter.callCount)
+    builder.activations = arena.base
+    builder.prepare(i)
+    arena = builder.arena
+    return (builder.calls, counter.callCount)
+  }
+
   /// By its address: it is large, and asked at every step.
   var model: Model { unsafeAddress { network.model } }
   var kernels: cnn_kernels { network.pointee.kernels }

@@ -21,6 +21,8 @@ struct Shape: Equatable {
 /// share needs room for one image only, which then stays in its cache.
 struct Buffer {
   var shape = Shape()
+  /// Of the tensor; 0 where it is none's.
+  var rank = 0
   /// Zeros around the image, as wide as the largest padding among the convolutions that read it.
   var halo = 0
   /// A network input of at most 4 channels: [N][H][W][C] rather than blocks of 16. A tensor of a rank other than 2 and 4
@@ -30,6 +32,8 @@ struct Buffer {
   var run = -1
   var spansRuns = false
   var slot = cnn_slot()
+  /// Where its memory begins in the arena.
+  var start = 0
 
   var isUsed: Bool { run >= 0 }
 
@@ -49,6 +53,7 @@ struct Buffer {
     else { throw .tooLarge }
     let imageBytes = (image + 127) & ~63
     guard let bytes = product(imageBytes, images) else { throw .tooLarge }
+    start = arena.used
     let memory = arena.take(bytes)
     guard arena.used < Int.max / 4 else { throw .tooLarge }
     memory?.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)

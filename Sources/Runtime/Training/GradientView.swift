@@ -25,6 +25,11 @@ struct GradientView {
     nonmutating set { address(b, y, v).storeBytes(of: newValue, as: Floats.self) }
   }
 
+  /// One channel of a pixel.
+  func element(_ channel: Int, _ y: Int, _ x: Int) -> UnsafeMutableRawPointer {
+    address(channel / 16, y, 4 &* x) + channel % 16 &* 4
+  }
+
   @inline(__always) func forEach(_ body: (_ b: Int, _ y: Int, _ v: Int) -> Void) {
     for b in 0..<blocks {
       for y in 0..<height {

@@ -2,6 +2,7 @@ import Bundle
 import CBundle
 import CKernels
 import CTrainingKernels
+import Plan
 
 /// A layer as it is trained: an operator, with the clamp (ReLU, Clip) behind it where one follows. Numbers of buffers and
 /// parameters are -1 where there is none.
@@ -10,7 +11,12 @@ struct Layer {
   /// its memory, forward, backward. The update is the optimizer's: one loop over all parameters. Layers.swift has the
   /// list.
   enum Kind {
-    case convolution, depthwise, batchNormalization, clamp, maxPool, averagePool, add, flatten, dropout
+    case convolution, depthwise, grouped, transposed
+    case batchNormalization, groupNormalization, layerNormalization, localResponse
+    case clamp, activation, prelu, dropout
+    case maxPool, averagePool, reduce, softmax
+    case add, arithmetic, matMul
+    case copy, flatten, move, concat, resize
   }
 
   var kind: Kind
@@ -33,7 +39,22 @@ struct Layer {
   /// A depthwise convolution's taps, as they lie in x.
   var taps: UnsafeMutablePointer<cnn_tap_offset>?
 
+  var packedForward = PackedCalls(), packedBackward = PackedCalls()
+
   var norm = BatchNorm()
+
+  /// What module Plan has prepared for the first image of the first share, at the values' buffers.
+  var calls: UnsafeMutablePointer<Call>?
+  var callCount = 0
+  /// A plain tensor between two moves.
+  var scratch = -1
+  /// Which operand of a Concat it is.
+  var part = 0
+  /// x is the operator's second operand, the first being a constant.
+  var isSecond = false
+  /// Room for sums of an image, `sumStride` elements for each share.
+  var sums: UnsafeMutablePointer<Float>?
+  var sumStride = 0
 
   init(_ kind: Kind, _ model: Model, _ number: Int, x: Int) throws(Failure) {
     self.kind = kind
@@ -81,6 +102,8 @@ struct Step {
   var layer: Int
   /// Number of the buffer that is read (gradients) and the one that is written.
   var source = -1, target = -1
+  /// Whether it makes the gradient of the layer's second input.
+  var operand = 0
   /// Works on all images of a share at once.
   var isWhole = false
 

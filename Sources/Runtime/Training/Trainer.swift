@@ -4,6 +4,7 @@ import CCNNRT
 import CKernels
 import CPlatform
 import CTrainingKernels
+import Plan
 import Run
 
 /// The options of a trainer, checked and with the defaults filled in.
@@ -86,19 +87,19 @@ public struct Trainer {
   }
 
   /// Bytes that `make` needs.
-  public static func memorySize(_ model: Model, _ options: TrainingOptions) throws(Failure) -> Int {
+  public static func memorySize(_ network: UnsafePointer<Network>, _ options: TrainingOptions) throws(Failure) -> Int {
     var counter = Arena(nil)
     _ = counter.take(Trainer.self, 1)
-    _ = TrainingPlan(model, batch: options.batch, shares: options.shares, lists: &counter)
+    _ = TrainingPlan(network, batch: options.batch, shares: options.shares, lists: &counter)
     // Planning needs its lists; they end up in the trainer's own memory.
     let bytes = counter.used
     let scratch = try allocateMemory(bytes, limit: .max)
     defer { cp_free(scratch) }
     var lists = Arena(scratch)
-    guard var plan = TrainingPlan(model, batch: options.batch, shares: options.shares, lists: &lists) else {
+    guard var plan = TrainingPlan(network, batch: options.batch, shares: options.shares, lists: &lists) else {
       throw .tooLarge
     }
-    try plan.make(model, &counter)
+    try plan.make(&counter)
     try options.check(classes: plan.classes)
     _ = Arrays(plan, options, &counter)
     guard counter.used < Int.max / 4 else { throw .tooLarge }
@@ -107,26 +108,27 @@ public struct Trainer {
 
   /// Makes a trainer in `memory` (aligned to 64), of `memorySize` bytes.
   public static func make(
-    _ model: Model, _ options: TrainingOptions, kernels: cnn_kernels, training: cnn_training_kernels,
+    _ network: UnsafePointer<Network>, _ options: TrainingOptions,
     in memory: UnsafeMutableRawPointer
   ) throws(Failure) -> UnsafeMutablePointer<Trainer> {
     var arena = Arena(memory)
     guard let trainer = arena.take(Trainer.self, 1),
-      var plan = TrainingPlan(model, batch: options.batch, shares: options.shares, lists: &arena)
+      var plan = TrainingPlan(network, batch: options.batch, shares: options.shares, lists: &arena)
     else {
       throw .tooLarge
     }
-    try plan.make(model, &arena)
+    try plan.make(&arena)
     try options.check(classes: plan.classes)
     guard let arrays = Arrays(plan, options, &arena) else { throw .tooLarge }
     var options = options
     options.classWeights = arrays.classWeights
     trainer.initialize(
       to: Trainer(
-        options: options, kernels: kernels, training: training, plan: plan, values: arrays.values,
+        options: options, kernels: network.pointee.kernels, training: network.pointee.isa.trainingKernels, plan: plan, values: arrays.values,
         gradients: arrays.gradients, moment1: arrays.moment1, moment2: arrays.moment2, partials: arrays.partials,
         statistics: arrays.statistics, averages: arrays.averages, outputs: arrays.outputs, scores: arrays.scores))
-    trainer.pointee.copyParameters(model)
+    trainer.pointee.copyParameters(network.pointee.model)
+    for i in 0..<plan.layerCount { trainer.pointee.bind(plan.layers[i]) }
     trainer.pointee.beginAverages()
     if options.shares > 1 { trainer.pointee.helpers = try Helpers(options.shares - 1) }
     return trainer
@@ -185,10 +187,10 @@ public struct Trainer {
     for i in 0..<plan.parameters.count {
       let p = plan.parameters.list[i], t = model.tensor(p.tensor)
       let source = model.data(p.tensor).assumingMemoryBound(to: Float.self)
-      if t.layout == UInt32(CNNB_LAYOUT_PLAIN) {
-        p.order.copyFromPlain(source, array(p))
+      if t.layout == UInt32(CNNB_LAYOUT_PLAIN) && p.packed == nil {
+        p.copyFromPlain(source, array(p))
       } else {
-        array(p).update(from: source, count: p.order.paddedCount)
+        array(p).update(from: source, count: Int(t.data_bytes) / 4)
       }
     }
   }
@@ -214,20 +216,20 @@ extension Trainer {
   var partialBytes: Int { 4 * plan.parameters.elements }
 
   public func getValues(_ index: Int, _ out: UnsafeMutablePointer<Float>) {
-    parameter(index).order.copyToPlain(values(index), out)
+    parameter(index).copyToPlain(values(index), out)
   }
   public func setValues(_ index: Int, _ plain: UnsafePointer<Float>) {
-    parameter(index).order.copyFromPlain(plain, values(index))
-    if let average = average(index) { parameter(index).order.copyFromPlain(plain, average) }
+    parameter(index).copyFromPlain(plain, values(index))
+    if let average = average(index) { parameter(index).copyFromPlain(plain, average) }
   }
   /// Of a trainable parameter.
   public func getGradient(_ index: Int, _ out: UnsafeMutablePointer<Float>) {
-    parameter(index).order.copyToPlain(gradients + parameter(index).start, out)
+    parameter(index).copyToPlain(gradients + parameter(index).start, out)
   }
   /// False, and nothing is written, where no averages are kept.
   public func getAverage(_ index: Int, _ out: UnsafeMutablePointer<Float>) -> Bool {
     guard let average = average(index) else { return false }
-    parameter(index).order.copyToPlain(average, out)
+    parameter(index).copyToPlain(average, out)
     return true
   }
   /// Of the last batch, [batch.count, classes].
@@ -235,7 +237,7 @@ extension Trainer {
 }
 
 extension TrainingPlan {
-  var classes: Int { buffers[logits].shape.channels }
+  var classes: Int { buffers[logits].shape.channels * buffers[logits].shape.pixels }
 }
 
 extension TrainingOptions {

@@ -115,9 +115,12 @@ extension Trainer {
   }
 
   /// A share's part of `count` things: the same for the same numbers.
-  private func cut(_ count: Int, _ share: Int) -> Range<Int> {
+  func cut(_ count: Int, _ share: Int) -> Range<Int> {
     count * share / plan.shares..<count * (share + 1) / plan.shares
   }
+
+  /// Whether they are the last that a share works on.
+  func isLast(_ images: Images) -> Bool { images.first + images.count == cut(batch.count, images.share).upperBound }
 
   /// Of elements that come in blocks of 16.
   private func cut(blocksOf elements: Int, _ share: Int) -> Range<Int> {

@@ -1,14 +1,17 @@
 import Bundle
 import CBundle
+import CKernels
+import Plan
 
 /// What a step of training does, in which order, and on which memory: made once, from the graph, the batch size and
 /// the number of shares a batch is cut into.
 ///
-/// Values and gradients have a buffer for each tensor; the gradients' buffers follow the values'. Then come, for each
-/// operator, one for a gradient that is to be added to another's, and one for a part of a strided convolution's
-/// gradient.
+/// Values and gradients have a buffer for each slot: the tensors, then the copies in another layout that operators need
+/// (OperatorCalls). The gradients' buffers follow the values'. Then come, for each layer, one for each input's gradient
+/// where that is to be added to another's.
 struct TrainingPlan {
-  private let tensorCount: Int, operatorCount: Int
+  private let slotCount: Int, layerLimit: Int
+  let planner: OperatorCalls
   let batch: Int, shares: Int
   let layers: UnsafeMutablePointer<Layer>
   let steps: UnsafeMutablePointer<Step>
@@ -36,19 +39,24 @@ struct TrainingPlan {
   }
 
   /// Takes the lists' memory; nil where the arena only counts. What they need is known from the graph's sizes alone.
-  init?(_ model: Model, batch: Int, shares: Int, lists arena: inout Arena) {
-    tensorCount = model.tensorCount
-    operatorCount = model.operatorCount
+  init?(_ network: UnsafePointer<Network>, batch: Int, shares: Int, lists arena: inout Arena) {
+    let model = network.pointee.model
+    slotCount = OperatorCalls.slotCount(model)
+    // An operator is a layer, a Concat one for each operand; and its copies.
+    var count = 0
+    for i in 0..<model.operatorCount { count += max(1, Int(model.operation(i).input_count)) + 2 }
+    layerLimit = count
     self.batch = batch
     self.shares = shares
-    let operators = model.operatorCount, tensors = model.tensorCount
+    let planner = OperatorCalls(network, &arena)
     // Batch normalisation has the most: three forward and four backward.
-    let layers = arena.take(Layer.self, operators), steps = arena.take(Step.self, 8 * operators + 2)
-    let buffers = arena.take(Buffer.self, 2 * tensors + 2 * operators), marks = arena.take(Mark.self, tensors)
-    let parameters = arena.take(Parameter.self, tensors)
-    guard let layers, let steps, let buffers, let marks, let parameters else { return nil }
-    buffers.initialize(repeating: Buffer(), count: 2 * tensors + 2 * operators)
-    marks.initialize(repeating: Mark(), count: tensors)
+    let layers = arena.take(Layer.self, layerLimit), steps = arena.take(Step.self, 8 * layerLimit + 2)
+    let buffers = arena.take(Buffer.self, 2 * (slotCount + layerLimit)), marks = arena.take(Mark.self, slotCount)
+    let parameters = arena.take(Parameter.self, model.tensorCount)
+    guard let planner, let layers, let steps, let buffers, let marks, let parameters else { return nil }
+    buffers.initialize(repeating: Buffer(), count: 2 * (slotCount + layerLimit))
+    marks.initialize(repeating: Mark(), count: slotCount)
+    self.planner = planner
     self.layers = layers
     self.steps = steps
     self.buffers = buffers
@@ -56,14 +64,14 @@ struct TrainingPlan {
     self.parameters = Parameters(list: parameters)
   }
 
-  func value(_ tensor: Int) -> Int { tensor }
-  func gradient(_ tensor: Int) -> Int { tensorCount + tensor }
-  func temporary(_ layer: Int) -> Int { 2 * tensorCount + layer }
-  func phaseBuffer(_ layer: Int) -> Int { 2 * tensorCount + operatorCount + layer }
-  var bufferCount: Int { 2 * (tensorCount + operatorCount) }
+  func value(_ slot: Int) -> Int { slot }
+  func gradient(_ slot: Int) -> Int { slotCount + slot }
+  func temporary(_ layer: Int, operand: Int = 0) -> Int { 2 * slotCount + operand * layerLimit + layer }
+  var bufferCount: Int { 2 * (slotCount + layerLimit) }
 
   /// Everything but the lists; with an arena that only counts, nothing is written but the lists.
-  mutating func make(_ model: Model, _ arena: inout Arena) throws(Failure) {
+  mutating func make(_ arena: inout Arena) throws(Failure) {
+    let model = planner.model
     try findEnds(model)
     for i in 0..<model.operatorCount {
       do throws(Failure) { try addLayer(model, i) } catch { throw error.at("layer", model.layerName(i)) }
@@ -72,7 +80,8 @@ struct TrainingPlan {
     addForwardSteps()
     addBackwardSteps()
     for i in 0..<layerCount { shapeGradients(i) }
-    try place(&arena)
+    for i in 0..<layerCount { alignHalos(i) }
+    try place(model, &arena)
   }
 }
 
@@ -96,23 +105,27 @@ extension TrainingPlan {
       }
     }
     for tensor in 0..<model.tensorCount where !model.isConstant(tensor) {
-      buffers[value(tensor)].shape = try shape(model.tensor(tensor))
-      buffers[gradient(tensor)].shape = try shape(model.tensor(tensor))
+      guard model.tensor(tensor).isFloat else { throw .unsupported("only float32 tensors can be trained with") }
+      shape(tensor, model.tensor(tensor), planner.layout(tensor))
     }
-    buffers[value(input)].isPixelLayout = model.tensor(input).rank == 4 && buffers[input].shape.channels <= 4
   }
 
-  private func shape(_ t: cnnb_tensor) throws(Failure) -> Shape {
-    guard t.isFloat else { throw .unsupported("only float32 tensors can be trained with") }
-    return Shape(t.channels, t.height, t.width)
+  /// Values and gradient of a slot lie alike.
+  func shape(_ slot: Int, _ t: cnnb_tensor, _ layout: Layout) {
+    buffers[slot].rank = Int(t.rank)
+    buffers[slot].isPixelLayout = layout != .blocks
+    buffers[slot].shape =
+      layout == .plain ? Shape(1, 1, t.elementCount!) : Shape(t.channels, t.height, t.dim(3) * t.dim(4) * t.dim(5))
+    buffers[gradient(slot)] = buffers[slot]
   }
 
   mutating func append(_ layer: Layer) {
     (layers + layerCount).initialize(to: layer)
     marks[layer.y].layer = layerCount
-    marks[layer.y].needsGradient =
-      layer.weight >= 0 || marks[layer.x].needsGradient || (layer.x2 >= 0 && marks[layer.x2].needsGradient)
-    if layer.kind != .convolution && (layer.x == input || layer.x2 == input) { buffers[input].isPixelLayout = false }
+    // A Concat's operands write the same result.
+    if layer.weight >= 0 || marks[layer.x].needsGradient || (layer.x2 >= 0 && marks[layer.x2].needsGradient) {
+      marks[layer.y].needsGradient = true
+    }
     layerCount += 1
   }
 
@@ -133,7 +146,7 @@ extension TrainingPlan {
     guard marks[logits].layer >= 0, marks[logits].needsGradient else {
       throw .unsupported("there is nothing to train between the input and the output")
     }
-    guard buffers[logits].shape.pixels == 1 else {
+    guard buffers[logits].rank == 2 || buffers[logits].shape.pixels == 1 else {
       throw .unsupported(
         "the output has % × % values for each class; the loss needs one", buffers[logits].shape.height,
         buffers[logits].shape.width)
@@ -144,14 +157,17 @@ extension TrainingPlan {
 // MARK: - Memory
 
 extension TrainingPlan {
-  private mutating func place(_ arena: inout Arena) throws(Failure) {
+  private mutating func place(_ model: Model, _ arena: inout Arena) throws(Failure) {
     var widest = 16
     for i in 0..<bufferCount where buffers[i].isUsed {
       try buffers[i].place(&arena, batch: batch, shares: shares)
+      if i < slotCount { tell(i) }
       widest = max(widest, buffers[i].shape.channels)
     }
     noBias = zeros((widest + 15) & ~15, &arena)
-    for i in 0..<layerCount { place(i, &arena) }
+    for i in 0..<layerCount {
+      do throws(Failure) { try place(i, model, &arena) } catch { throw error.at("layer", model.layerName(layers[i].number)) }
+    }
     copyNames(&arena)
   }
 
@@ -171,5 +187,21 @@ extension TrainingPlan {
       copy?.initialize(from: name, count: length)
       if copy != nil { parameters.list[i].name = UnsafePointer(copy) }
     }
+  }
+
+  /// Prepared tables of distances serve values and gradients.
+  private func alignHalos(_ i: Int) {
+    let layer = layers[i]
+    guard layer.usesTables else { return }
+    alignHalo(layer.x)
+    if layer.x2 >= 0 { alignHalo(layer.x2) }
+    alignHalo(layer.y)
+    buffers[temporary(i)].halo = buffers[layer.x].halo
+    if layer.x2 >= 0 { buffers[temporary(i, operand: 1)].halo = buffers[layer.x2].halo }
+  }
+
+  private func alignHalo(_ slot: Int) {
+    let widest = max(buffers[value(slot)].halo, buffers[gradient(slot)].halo)
+    (buffers[value(slot)].halo, buffers[gradient(slot)].halo) = (widest, widest)
   }
 }

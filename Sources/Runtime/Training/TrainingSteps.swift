@@ -18,16 +18,22 @@ extension TrainingPlan {
     }
   }
 
-  /// The step that makes a layer's share of the gradient of its input `x`, from the gradient of its output and from
-  /// buffer `other`. The first layer to do so writes it, the others add.
-  mutating func emitGradient(_ layer: Int, of x: Int, isWhole: Bool = false, uses other: Int = -1, _ another: Int = -1)
-  {
+  /// The step that makes a layer's share of the gradient of an input, from the gradient of its output and from buffers
+  /// `other` and `another`. The first layer to do so writes it, the others add.
+  mutating func emitGradient(
+    _ layer: Int, operand: Int = 0, isWhole: Bool = false, uses other: Int = -1, _ another: Int = -1
+  ) {
+    let x = operand == 0 ? layers[layer].x : layers[layer].x2, dy = gradient(layers[layer].y)
     guard marks[x].needsGradient else { return }
-    let isFirst = !marks[x].hasGradient, dy = gradient(layers[layer].y)
-    let target = isFirst ? gradient(x) : temporary(layers[layer].number)
-    buffers[target].shape = buffers[value(x)].shape
+    var target = gradient(x)
+    if marks[x].hasGradient {
+      target = temporary(layer, operand: operand)
+      buffers[target].shape = buffers[gradient(x)].shape
+      buffers[target].isPixelLayout = buffers[gradient(x)].isPixelLayout
+    }
     emit(.inputGradient, layer, source: dy, target: target, isWhole: isWhole, other, another)
-    if !isFirst { emit(.addGradient, layer, source: target, target: gradient(x)) }
+    steps[stepCount - 1].operand = operand
+    if target != gradient(x) { emit(.addGradient, layer, source: target, target: gradient(x)) }
     marks[x].hasGradient = true
   }
 
@@ -41,7 +47,9 @@ extension TrainingPlan {
 
   /// Where an image is one pixel, the images of a share are the pixels of a call, which then reads the weights once
   /// for all.
-  func isOnePixel(_ tensor: Int) -> Bool { buffers[value(tensor)].shape.pixels == 1 }
+  func isOnePixel(_ tensor: Int) -> Bool {
+    buffers[value(tensor)].shape.pixels == 1 && !buffers[value(tensor)].isPixelLayout
+  }
 
   /// Appends a step; `other` and `another` are buffers that it uses beside its source and target.
   mutating func emit(

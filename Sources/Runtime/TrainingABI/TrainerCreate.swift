@@ -16,7 +16,7 @@ public func cnnrt_trainer_memory_size(
   out?.pointee = 0
   return attempt(error) { () throws(Failure) in
     let out = try require(out, "out"), network = network(try require(model, "model"))
-    out.pointee = try Trainer.memorySize(network.pointee.model, try check(options))
+    out.pointee = try Trainer.memorySize(network, try check(options))
   }
 }
 
@@ -29,13 +29,11 @@ public func cnnrt_trainer_create(
   return attempt(error) { () throws(Failure) in
     let out = try require(out, "out"), network = network(try require(model, "model"))
     let options = try check(options)
-    let bytes = try Trainer.memorySize(network.pointee.model, options)
+    let bytes = try Trainer.memorySize(network, options)
     let memory = try allocateMemory(bytes, limit: .max)
     do throws(Failure) {
       out.pointee = OpaquePointer(
-        try Trainer.make(
-          network.pointee.model, options, kernels: network.pointee.kernels,
-          training: network.pointee.isa.trainingKernels, in: memory))
+        try Trainer.make(network, options, in: memory))
     } catch {
       cp_free(memory)
       throw error

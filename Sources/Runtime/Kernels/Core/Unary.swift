@@ -73,12 +73,12 @@ func unaryU8(_ a: UnsafePointer<cnn_unary>, _ share: Share) {
   }
 }
 
-@inline(__always) private func magnitude(_ x: Floats) -> Floats {
+@inline(__always) func magnitude(_ x: Floats) -> Floats {
   unsafeBitCast(unsafeBitCast(x, to: Ints.self) & all(Int32.max), to: Floats.self)
 }
 
 /// 1 / (1 + e⁻ˣ), without loss at either end.
-@inline(__always) private func sigmoid(_ x: Floats) -> Floats {
+@inline(__always) func sigmoid(_ x: Floats) -> Floats {
   let e = Power(all(0.0) - magnitude(x)).value
   return e.replacing(with: all(1.0), where: x .>= all(0.0)) / (all(1.0) + e)
 }
@@ -88,7 +88,7 @@ func unaryU8(_ a: UnsafePointer<cnn_unary>, _ share: Share) {
 }
 
 /// 1 − erf(z) for z ≥ 0: a Chebyshev fit whose fractional error is below 1.2e−7 (Press et al., Numerical Recipes, erfcc).
-@inline(__always) private func errorComplement(_ z: Floats) -> Floats {
+@inline(__always) func errorComplement(_ z: Floats) -> Floats {
   let t = all(1.0) / cv_multiply_add_each(all(1.0), z, all(0.5))
   var p = all(0.17087277)
   p = horner(p, t, -0.82215223)
@@ -105,7 +105,7 @@ func unaryU8(_ a: UnsafePointer<cnn_unary>, _ share: Share) {
 
 /// eˣ for x ≤ 0 as scale + scale · rest, so that eˣ − 1 loses nothing near 0 either. As `exponential` of Softmax.swift, but with
 /// fused operations where the processor has them; below −87 eˣ counts as 0.
-private struct Power {
+struct Power {
   private let scale: Floats, rest: Floats
 
   @inline(__always) init(_ x: Floats) {

@@ -46,7 +46,7 @@ extension TrainingPlan {
     let x = layers[i].x
     emit(.parameterGradient, i, source: gradient(layers[i].y), value(x))
     emit(.finishParameterGradient, i)
-    emitGradient(i, of: x, uses: value(x))
+    emitGradient(i, uses: value(x))
   }
 
   func placeBatchNormalization(_ number: Int, _ arena: inout Arena) {

@@ -14,7 +14,7 @@ extension TrainingPlan {
   private func fuseClamp(_ layer: Layer) -> Bool {
     guard let producer = producer(of: layer) else { return false }
     switch layers[producer].kind {
-    case .convolution, .depthwise, .batchNormalization, .add:
+    case .convolution, .depthwise, .grouped, .transposed, .batchNormalization, .add, .arithmetic:
       guard layers[producer].clamp.isNone || layers[producer].clamp == layer.clamp else { return false }
       layers[producer].clamp = layer.clamp
       extend(producer, to: layer)

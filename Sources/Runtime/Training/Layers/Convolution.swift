@@ -7,7 +7,9 @@ import CTrainingKernels
 extension TrainingPlan {
   mutating func addConvolution(_ model: Model, _ layer: Layer) throws(Failure) {
     var layer = layer
-    guard layer.op.window.group == 1 else { return try addDepthwise(model, layer) }
+    guard layer.op.window.group == 1 else {
+      return try model.isDepthwise(layer.number) ? addDepthwise(model, layer) : addGrouped(model, layer)
+    }
     layer.weight = try parameters.add(model, model.input(layer.number, 1), dilationX: layer.horizontal.dilation)
     layer.bias = try parameters.add(model, model.input(layer.number, 2))
     widenHalo(layer)
@@ -37,11 +39,7 @@ extension TrainingPlan {
   mutating func convolutionBackward(_ i: Int) {
     let x = layers[i].x, y = layers[i].y
     emit(.parameterGradient, i, source: gradient(y), isWhole: isOnePixel(y), value(x))
-    if layers[i].isStrided {
-      emitGradient(i, of: x, uses: phaseBuffer(layers[i].number))
-    } else {
-      emitGradient(i, of: x, isWhole: isOnePixel(x) && isOnePixel(y))
-    }
+    emitGradient(i, isWhole: isOnePixel(x) && isOnePixel(y))
   }
 
   func placeConvolution(_ i: Int, _ arena: inout Arena) {
@@ -100,21 +98,9 @@ extension Trainer {
       var call = prepare(phase.segments)
       call.weights = UnsafePointer(UnsafeRawPointer(phase.weights!).assumingMemoryBound(to: UInt8.self))
       call.weight_block = Int64(phase.taps * parameter(layer.weight).order.outputChannels * 64)
-      call.kernel_height = Int32(layer.vertical.kernel)
-      call.kernel_width = Int32(layer.horizontal.kernel)
-      call.dilation_y = Int32(layer.vertical.dilation)
-      call.dilation_x = Int32(layer.horizontal.dilation)
-      call.pad_top = Int32(layer.vertical.extent - 1 - layer.vertical.padBefore)
-      call.pad_left = Int32(layer.horizontal.extent - 1 - layer.horizontal.padBefore)
-      if layer.isStrided {
-        var part = plan.buffers[plan.phaseBuffer(layer.number)].slot.view(0, share)
-        part.height = Int32(phase.height)
-        part.width = Int32(phase.width)
-        if phase.taps > 0 { convolve(&call, dy.view(first, share), part, 1) }
-        spread(part, phase, layer, dx.view(first, share))
-      } else {
-        convolve(&call, dy.view(first, share), dx.view(first, share), count)
-      }
+      var part = dx.view(first, share)
+      if layer.isStrided { part.select(phase, layer) }
+      convolve(&call, dy.view(first, share), part, count)
     }
   }
 
@@ -124,27 +110,6 @@ extension Trainer {
     call.x.batch = Int32(images)
     call.y.batch = Int32(images)
     kernels.conv_f32(&call, 0, 1)
-  }
-
-  /// Puts a phase's pixels where they belong; zeros where no element of the kernel meets them.
-  private func spread(_ part: cnn_view, _ phase: Phase, _ layer: Layer, _ dx: cnn_view) {
-    for block in 0..<(Int(dx.channels) + 15) / 16 {
-      for y in 0..<phase.height {
-        var source = UnsafeRawPointer(part.data + (block * Int(part.block) + y * Int(part.row)))
-        let row = phase.firstRow + y * layer.vertical.stride
-        var target = UnsafeMutableRawPointer(
-          dx.data + (block * Int(dx.block) + row * Int(dx.row) + phase.firstColumn * 64))
-        for _ in 0..<phase.width {
-          if phase.taps > 0 {
-            target.copyMemory(from: source, byteCount: 64)
-          } else {
-            target.initializeMemory(as: UInt8.self, repeating: 0, count: 64)
-          }
-          source += 64
-          target += 64 * layer.horizontal.stride
-        }
-      }
-    }
   }
 
   /// Turns the kernel for the data gradient: [block of x's channels][segment][step: channel of dy][16 channels of x].
@@ -171,7 +136,7 @@ extension Trainer {
   }
 
   /// [inputs][16 outputs] → [outputs][16 inputs]; missing inputs are 0.
-  private func transpose(
+  func transpose(
     _ source: UnsafePointer<Float>, _ inputs: Int, _ outputs: Int, _ target: UnsafeMutablePointer<Float>
   ) {
     for output in 0..<outputs {

@@ -9,11 +9,7 @@ extension TrainingPlan {
   mutating func addDepthwise(_ model: Model, _ layer: Layer) throws(Failure) {
     var layer = layer
     layer.kind = .depthwise
-    let weight = model.input(layer.number, 1)
-    guard let weight, model.tensor(weight).layout == UInt32(CNNB_LAYOUT_DEPTHWISE) else {
-      throw .unsupported("convolutions of more than one group cannot be trained")
-    }
-    layer.weight = try parameters.add(model, weight)
+    layer.weight = try parameters.add(model, model.input(layer.number, 1))
     layer.bias = try parameters.add(model, model.input(layer.number, 2))
     widenHalo(layer)
     append(layer)
@@ -21,7 +17,7 @@ extension TrainingPlan {
 
   mutating func depthwiseBackward(_ i: Int) {
     emit(.parameterGradient, i, source: gradient(layers[i].y), value(layers[i].x))
-    emitGradient(i, of: layers[i].x)
+    emitGradient(i)
   }
 
   func placeDepthwise(_ i: Int, _ arena: inout Arena) {

@@ -21,6 +21,8 @@ struct Segments {
 struct Phase {
   var firstRow = 0, firstColumn = 0, height = 0, width = 0
   var taps = 0
+  /// Of a transposed convolution: its number along each axis.
+  var py = 0, px = 0
   var segments = Segments()
   var weights: UnsafeMutablePointer<Float>?
   /// Of a depthwise convolution.
@@ -74,14 +76,11 @@ extension TrainingPlan {
     Axis(window: layer.horizontal, input: buffers[layer.x].shape.width, output: buffers[layer.y].shape.width)
   }
 
-  /// The zeros around dy that the gradient of x reads, and the buffer for its parts.
-  func shapeGradients(_ number: Int) {
+  /// The zeros around dy that the gradient of x reads.
+  func shapeConvolutionGradient(_ number: Int) {
     let layer = layers[number]
-    guard layer.kind == .convolution || layer.kind == .depthwise else { return }
     let dy = gradient(layer.y)
     buffers[dy].halo = max(buffers[dy].halo, max(rows(layer).reach, columns(layer).reach))
-    buffers[phaseBuffer(layer.number)].shape = Shape(
-      buffers[value(layer.x)].shape.channels, rows(layer).count(0), columns(layer).count(0))
   }
 
   /// Forward: segments are (block of inputs, kernel row, kernel column), or kernel rows in the pixel layout.

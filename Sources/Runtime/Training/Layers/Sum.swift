@@ -4,15 +4,6 @@ import CKernels
 // The sum of two tensors of one shape.
 
 extension TrainingPlan {
-  mutating func addSum(_ model: Model, _ layer: Layer) throws(Failure) {
-    var layer = layer
-    guard let x2 = model.input(layer.number, 1), !model.isConstant(x2),
-      buffers[value(x2)].shape == buffers[value(layer.x)].shape
-    else { throw .unsupported("a sum of tensors of different shapes, or with a constant, cannot be trained") }
-    layer.x2 = x2
-    append(layer)
-  }
-
   mutating func sumBackward(_ i: Int) {
     emitSum(i, of: layers[i].x)
     emitSum(i, of: layers[i].x2)

@@ -59,9 +59,17 @@ typedef struct cnn_batch_norm {
   float *sums;                      /* [3][channels] */
 } cnn_batch_norm;
 
+/* dx = dy · f′(x) of one image in blocks; `kind` is the CNNB_OP_… of an activation, alpha and beta are its attributes (cnn_unary). */
+typedef struct cnn_unary_gradient {
+  cnn_view x, dy, dx;
+  int32_t kind;
+  float alpha, beta;
+} cnn_unary_gradient;
+
 typedef struct cnn_training_kernels {
   cnn_training_kernel conv_gradient;
   cnn_training_kernel depthwise_weights, depthwise_data;
+  cnn_training_kernel unary_gradient;
   /* sums = a rough mean, Σ (x − rough mean), Σ (x − rough mean)² */
   cnn_training_kernel batch_norm_statistics;
   /* y, where there is a pool */
