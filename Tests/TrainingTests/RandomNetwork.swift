@@ -33,12 +33,46 @@ struct RandomNetwork {
 
   private var prefix: String { "layer\(graph.operators.count)" }
 
-  mutating func conv(_ outputs: Int, _ window: Window, bias: Bool = true, activation: Activation = .none) throws {
-    let inputs = shape[1], fan = Float(inputs * window.kernelHeight * window.kernelWidth).squareRoot()
+  mutating func conv(
+    _ outputs: Int, _ window: Window, group: Int = 1, bias: Bool = true, activation: Activation = .none
+  ) throws {
+    let inputs = shape[1] / group, fan = Float(inputs * window.kernelHeight * window.kernelWidth).squareRoot()
     let weight = constant(
       prefix + ".weight", [outputs, inputs, window.kernelHeight, window.kernelWidth], -1.5 / fan, 1.5 / fan)
     let constants = bias ? [weight, constant(prefix + ".bias", [outputs], -0.3, 0.3)] : [weight]
-    try append(.conv(window), constants, activation: activation)
+    try append(.conv(window, group: group), constants, activation: activation)
+  }
+
+  mutating func convTranspose(
+    _ outputs: Int, _ window: Window, group: Int = 1, padding: (Int, Int) = (0, 0), bias: Bool = true
+  ) throws {
+    let inputs = shape[1], fan = Float(inputs / group * window.kernelHeight * window.kernelWidth).squareRoot()
+    let weight = constant(
+      prefix + ".weight", [inputs, outputs / group, window.kernelHeight, window.kernelWidth], -2 / fan, 2 / fan)
+    let constants = bias ? [weight, constant(prefix + ".bias", [outputs], -0.3, 0.3)] : [weight]
+    try append(
+      .convTranspose(window, group: group, outputPaddingY: padding.0, outputPaddingX: padding.1), constants)
+  }
+
+  /// Scale and bias of a shape, for a normalisation.
+  mutating func normalize(_ kind: OperatorKind, _ shape: [Int]) throws {
+    let name = prefix
+    try append(kind, [constant(name + ".scale", shape, 0.5, 1.5), constant(name + ".bias", shape, -0.5, 0.5)])
+  }
+
+  /// An operator with a constant of random values.
+  mutating func append(_ kind: OperatorKind, constant shape: [Int], _ low: Float, _ high: Float) throws {
+    try append(kind, [constant(prefix + ".constant", shape, low, high)])
+  }
+
+  mutating func combine(_ a: String, matMul b: String) throws {
+    x = a
+    try append(.matMul, [b])
+  }
+
+  mutating func combine(_ function: BinaryFunction, _ a: String, _ b: String) throws {
+    x = a
+    try append(.binary(function), [b])
   }
 
   mutating func gemm(_ outputs: Int, bias: Bool = true) throws {
@@ -62,6 +96,7 @@ struct RandomNetwork {
   /// Flatten, Gemm and Softmax, where they are still needed.
   mutating func finish(classes: Int) throws -> Graph {
     if shape.count == 4 { try append(.flatten) }
+    if shape.count != 2 { try append(.reshape([1, shape.reduce(1, *)])) }
     try gemm(classes)
     try append(.softmax)
     graph.outputs = [x]
