@@ -73,7 +73,7 @@ extension Trainer {
   func arithmeticGradient(_ layer: Layer, _ step: Step, _ images: Images) {
     let isFirst = step.operand == 0 && !layer.isSecond
     var n = binary(layer, images.first, images.share)
-    n.y += shift(plan.gradient(layer.y), images) - shift(layer.y, images)
+    n.y += shift(layer.y, to: plan.gradient(layer.y), images) - shift(layer.y, images)
     clear(step.target, images)
     let own = step.operand == 0 ? layer.x : layer.x2
     let target = UnsafeMutableRawPointer(mutating: isFirst ? n.a! : n.b!) + (shift(own, to: step.target, images) - shift(own, images))
