@@ -1,8 +1,10 @@
 /* cnnrt_train.h: trains a float bundle's network with the library's own kernels. Link with -lcnnrt-train, which has all of -lcnnrt as well.
  *
- * A trainer is made from a float model (plain operators: Conv, Gemm, BatchNormalization, Relu, pools, Add, Flatten; a closing Softmax
- * is replaced by the loss, softmax cross-entropy). It copies the parameters, learns from batches, and gives the parameters back by
- * name, for the caller to write into a new bundle. The rules of cnnrt.h hold; a trainer belongs to one thread at a time.
+ * A trainer is made from a float model of one input and one output [N, classes], of any operators; a closing Softmax is replaced by
+ * the loss, softmax cross-entropy. What learns are the weights and biases of Conv, ConvTranspose and Gemm, a constant second operand of
+ * MatMul, the scales and biases of normalisations, and the slopes of PRelu; constants of Add, Sub, Mul and Div stay as they are. It copies
+ * the parameters, learns from batches, and gives the parameters back by name, for the caller to write into a new bundle. The rules of
+ * cnnrt.h hold; a trainer belongs to one thread at a time.
  *
  * The same seed (that is: initial parameters and order of images), options and thread count give the same bits on one instruction set.
  */

@@ -412,13 +412,16 @@ final class ReferenceRun {
   }
 
   private func resize(_ x: Numbers, _ r: Resize, _ shape: [Int]) -> [Int] {
-    func position(_ i: Int, _ n: Int, _ m: Int, _ scale: Double) -> Double {
-      switch r.coordinates {
-      case .halfPixel: (Double(i) + 0.5) / scale - 0.5
-      case .pytorchHalfPixel: m == 1 ? 0 : (Double(i) + 0.5) / scale - 0.5
-      case .asymmetric: Double(i) / scale
-      case .alignCorners: m == 1 ? 0 : Double(i) * Double(n - 1) / Double(m - 1)
-      }
+    // In binary32, as ARITHMETIC.md states: at ties every bit counts.
+    func position(_ i: Int, _ n: Int, _ m: Int, _ scale: Float) -> Double {
+      let p: Float =
+        switch r.coordinates {
+        case .halfPixel: (Float(i) + 0.5) / scale - 0.5
+        case .pytorchHalfPixel: m == 1 ? 0 : (Float(i) + 0.5) / scale - 0.5
+        case .asymmetric: Float(i) / scale
+        case .alignCorners: m == 1 ? 0 : Float(i) * Float(n - 1) / Float(m - 1)
+        }
+      return Double(p)
     }
     func nearest(_ p: Double, _ rounding: Resize.Rounding, _ n: Int) -> Int {
       let i =
@@ -431,8 +434,8 @@ final class ReferenceRun {
       return min(max(Int(i), 0), n - 1)
     }
     return indices(shape).map { i in
-      let py = position(i[2], x.shape[2], shape[2], Double(r.scaleY))
-      let px = position(i[3], x.shape[3], shape[3], Double(r.scaleX))
+      let py = position(i[2], x.shape[2], shape[2], r.scaleY)
+      let px = position(i[3], x.shape[3], shape[3], r.scaleX)
       if case .nearest(let rounding) = r.mode {
         return x[[i[0], i[1], nearest(py, rounding, x.shape[2]), nearest(px, rounding, x.shape[3])]]
       }

@@ -58,6 +58,7 @@ extension Trainer {
     if second >= 0 { n.b += shift(second, image, share) }
     n.y += shift(layer.y, image, share)
     n.halo = plan.buffers[layer.y].slot.view(image, share)
+    (n.low, n.high) = (layer.clamp.low, layer.clamp.high)
     return n
   }
 

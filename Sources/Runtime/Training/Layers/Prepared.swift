@@ -41,6 +41,9 @@ extension TrainingPlan {
       layers[i].calls = layers[i - layers[i].part].calls
       return
     }
+    // With a clamp behind it, the layer writes another tensor than its operator.
+    let y = buffers[value(layers[i].y)]
+    planner.place(model.output(number), at: y.start, halo: y.halo)
     let (calls, count) = try planner.prepare(number, &arena)
     var copies = 0
     for k in 0..<2 where planner.isUsed(OperatorCalls.copySlot(model, number, k)) { copies += 1 }
