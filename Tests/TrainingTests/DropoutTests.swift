@@ -5,7 +5,8 @@ import Testing
 
 @Suite struct DropoutTests {
   /// What a Dropout, operator 2, multiplies each of `count` elements with: the outputs of a network that passes ones on.
-  private func mask(_ count: Int, ratio: Float, images: Int, seed: UInt64, threads: Int = 1, step: Int = 0) throws -> [Float]
+  private func mask(_ count: Int, ratio: Float, images: Int, seed: UInt64, threads: Int = 1, step: Int = 0) throws
+    -> [Float]
   {
     var net = RandomNetwork(channels: count, height: 1, width: 1, seed: 1)
     try net.append(.flatten)
@@ -18,7 +19,8 @@ import Testing
     var options = Options(batch: images, threads: threads)
     options.seed = seed
     let trainer = try Trainer(net.graph, options)
-    let batch = Batch(images: [Float](repeating: 1, count: images * count), labels: [Int32](repeating: 0, count: images))
+    let batch = Batch(
+      images: [Float](repeating: 1, count: images * count), labels: [Int32](repeating: 0, count: images))
     // A step without a rate counts and changes nothing.
     for _ in 0..<step { try trainer.step(batch, rate: 0) }
     try trainer.gradients(batch)

@@ -22,14 +22,16 @@ private func check(
   @Test(arguments: [3, 16, 21, 40])
   func depthwise(_ channels: Int) throws {
     let windows = [
-      Window(3, padding: 1), Window(3, stride: 2, padding: 1), Window(5, padding: 2), Window(3, padding: 2, dilation: 2),
+      Window(3, padding: 1), Window(3, stride: 2, padding: 1), Window(5, padding: 2),
+      Window(3, padding: 2, dilation: 2),
       Window(5, stride: 2, padding: 2), Window(1, stride: 2),
       Window(kernelHeight: 2, kernelWidth: 4, strideY: 3, strideX: 1, padTop: 1, padRight: 2, dilationX: 2),
     ]
     for (i, window) in windows.enumerated() {
       try check(channels: channels, height: 9, width: 11, seed: UInt64(i)) { net in
         try net.conv(
-          channels, window, group: channels, bias: i % 2 == 0, activation: i % 3 == 0 ? .clip(min: -0.5, max: 0.7) : .none)
+          channels, window, group: channels, bias: i % 2 == 0,
+          activation: i % 3 == 0 ? .clip(min: -0.5, max: 0.7) : .none)
       }
     }
   }
@@ -47,7 +49,8 @@ private func check(
   @Test(arguments: [(3, 5, 1), (16, 20, 1), (20, 8, 4), (18, 18, 18), (36, 12, 3)])
   func transposed(_ inputs: Int, _ outputs: Int, _ group: Int) throws {
     let cases: [(Window, (Int, Int))] = [
-      (Window(2, stride: 2), (0, 0)), (Window(3, stride: 2, padding: 1), (1, 1)), (Window(4, stride: 2, padding: 1), (0, 0)),
+      (Window(2, stride: 2), (0, 0)), (Window(3, stride: 2, padding: 1), (1, 1)),
+      (Window(4, stride: 2, padding: 1), (0, 0)),
       (Window(3, stride: 1, padding: 1), (0, 0)), (Window(3, stride: 3, padding: 0, dilation: 2), (0, 2)),
       (Window(kernelHeight: 1, kernelWidth: 3, strideY: 2, strideX: 1, padRight: 1), (1, 0)),
     ]
@@ -227,7 +230,9 @@ private func check(
 
   @Test func layerNormalization() throws {
     for (axis, shape) in [(1, [6, 6, 5]), (2, [6, 5]), (3, [5])] {
-      try check(channels: 6, tolerance: 1e-4) { try $0.normalize(.layerNormalization(axis: axis, epsilon: 1e-5), shape) }
+      try check(channels: 6, tolerance: 1e-4) {
+        try $0.normalize(.layerNormalization(axis: axis, epsilon: 1e-5), shape)
+      }
     }
     // Over the channels, as ConvNeXt does; without scale and bias; of rank 3.
     try check(channels: 10, threads: 2, tolerance: 1e-4) { net in

@@ -89,7 +89,9 @@ final class ReferenceRun {
     case .convTranspose(let window, let group, _, _): y.numbers = transposed(op, x, shape, window, group)
     case .gemm:
       y = matrixProduct(x, transpose(value(op.inputs[1]), [1, 0]), shape)
-      if let bias = op.input(2) { y.numbers = y.numbers.indices.map { tape.add(y.numbers[$0], value(bias).numbers[$0 % shape[1]]) } }
+      if let bias = op.input(2) {
+        y.numbers = y.numbers.indices.map { tape.add(y.numbers[$0], value(bias).numbers[$0 % shape[1]]) }
+      }
     case .matMul: y = matrixProduct(x, value(op.inputs[1]), shape)
     case .batchNormalization(let epsilon): y.numbers = batchNormalization(op, x, Double(epsilon))
     case .layerNormalization(let axis, let epsilon):
@@ -266,7 +268,9 @@ final class ReferenceRun {
     }
     let numbers = indices(shape).map { i in
       tape.products(nil) { add in
-        for j in 0..<k { add(element(a, i.dropLast(2), [i[i.count - 2], j]), element(b, i.dropLast(2), [j, i.last!])) }
+        for j in 0..<k {
+          add(element(a, i.dropLast(2), [i[i.count - 2], j]), element(b, i.dropLast(2), [j, i.last!]))
+        }
       }
     }
     return Numbers(shape: shape, numbers: numbers)
@@ -444,13 +448,13 @@ final class ReferenceRun {
         return (first, min(first + 1, n - 1), p - Double(first))
       }
       let (row, column) = (tap(py, x.shape[2]), tap(px, x.shape[3]))
-      return tape.products(nil) { add in
-        for (y, wy) in [(row.first, 1 - row.weight), (row.second, row.weight)] {
-          for (c, wx) in [(column.first, 1 - column.weight), (column.second, column.weight)] {
-            add(x[[i[0], i[1], y, c]], tape.number(wy * wx))
-          }
+      var taps: [Int] = []
+      for (y, wy) in [(row.first, 1 - row.weight), (row.second, row.weight)] {
+        for (c, wx) in [(column.first, 1 - column.weight), (column.second, column.weight)] {
+          taps.append(tape.sum([x[[i[0], i[1], y, c]]], times: wy * wx))
         }
       }
+      return tape.sum(taps)
     }
   }
 }

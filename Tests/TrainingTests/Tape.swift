@@ -23,7 +23,7 @@ final class Tape {
 
   func number(_ value: Double) -> Int { push(value) }
 
-  /// `start` + Σ a · b
+  /// `start` + Σ a · b, of numbers that are there already.
   func products(_ start: Int?, _ pairs: (_ add: (_ a: Int, _ b: Int) -> Void) -> Void) -> Int {
     var sum = 0.0
     if let start {

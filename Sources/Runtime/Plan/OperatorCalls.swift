@@ -41,7 +41,9 @@ public struct OperatorCalls {
   }
 
   /// The calls of an operator, those that copy its operands first. nil where the arena only counts.
-  public func prepare(_ i: Int, _ arena: inout Arena) throws(Failure) -> (calls: UnsafeMutablePointer<Call>?, count: Int) {
+  public func prepare(_ i: Int, _ arena: inout Arena) throws(Failure) -> (
+    calls: UnsafeMutablePointer<Call>?, count: Int
+  ) {
     try SessionBuilder.prepare(network, i, &arena)
   }
 }

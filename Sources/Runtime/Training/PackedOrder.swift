@@ -10,7 +10,8 @@ struct PackedOrder {
 
   func order(_ py: Int, _ px: Int) -> BlockOrder {
     BlockOrder(
-      outputChannels: outputs, inputChannels: inputs, group: group, taps: rows.taps(py) * columns.taps(px), isInt8: false)
+      outputChannels: outputs, inputChannels: inputs, group: group, taps: rows.taps(py) * columns.taps(px),
+      isInt8: false)
   }
 
   /// The same weights with inputs and outputs exchanged, for the gradient of x.
@@ -70,7 +71,8 @@ struct PackedOrder {
   }
 
   @inline(never)
-  private func forEachTile(_ body: (_ outputBlock: Int, _ inputBlock: Int, _ ky: Int, _ kx: Int, _ start: Int) -> Void) {
+  private func forEachTile(_ body: (_ outputBlock: Int, _ inputBlock: Int, _ ky: Int, _ kx: Int, _ start: Int) -> Void)
+  {
     for ky in 0..<rows.window.kernel {
       for kx in 0..<columns.window.kernel {
         for outputBlock in 0..<(outputs + 15) / 16 {

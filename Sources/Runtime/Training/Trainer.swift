@@ -124,7 +124,8 @@ public struct Trainer {
     options.classWeights = arrays.classWeights
     trainer.initialize(
       to: Trainer(
-        options: options, kernels: network.pointee.kernels, training: network.pointee.isa.trainingKernels, plan: plan, values: arrays.values,
+        options: options, kernels: network.pointee.kernels, training: network.pointee.isa.trainingKernels, plan: plan,
+        values: arrays.values,
         gradients: arrays.gradients, moment1: arrays.moment1, moment2: arrays.moment2, partials: arrays.partials,
         statistics: arrays.statistics, averages: arrays.averages, outputs: arrays.outputs, scores: arrays.scores))
     trainer.pointee.copyParameters(network.pointee.model)

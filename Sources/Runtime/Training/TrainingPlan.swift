@@ -166,7 +166,9 @@ extension TrainingPlan {
     }
     noBias = zeros((widest + 15) & ~15, &arena)
     for i in 0..<layerCount {
-      do throws(Failure) { try place(i, model, &arena) } catch { throw error.at("layer", model.layerName(layers[i].number)) }
+      do throws(Failure) { try place(i, model, &arena) } catch {
+        throw error.at("layer", model.layerName(layers[i].number))
+      }
     }
     copyNames(&arena)
   }

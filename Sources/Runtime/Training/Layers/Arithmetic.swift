@@ -14,7 +14,8 @@ extension TrainingPlan {
     var layer = try Layer(.arithmetic, model, i, x: x)
     layer.isSecond = a == nil
     if a != nil, let b { layer.x2 = b }
-    if Int(layer.op.kind) == CNNB_OP_ADD, layer.x2 >= 0, hasShape(layer.x, of: layer.y), hasShape(layer.x2, of: layer.y) {
+    if Int(layer.op.kind) == CNNB_OP_ADD, layer.x2 >= 0, hasShape(layer.x, of: layer.y), hasShape(layer.x2, of: layer.y)
+    {
       layer.kind = .add
     }
     append(layer)
@@ -77,7 +78,9 @@ extension Trainer {
     n.y += shift(layer.y, to: plan.gradient(layer.y), images) - shift(layer.y, images)
     clear(step.target, images)
     let own = step.operand == 0 ? layer.x : layer.x2
-    let target = UnsafeMutableRawPointer(mutating: isFirst ? n.a! : n.b!) + (shift(own, to: step.target, images) - shift(own, images))
+    let target =
+      UnsafeMutableRawPointer(mutating: isFirst ? n.a! : n.b!)
+      + (shift(own, to: step.target, images) - shift(own, images))
     let (c, sa, sb, sy) = (n.counts, n.a_strides, n.b_strides, n.y_strides)
     for i0 in 0..<c.0 {
       for i1 in 0..<c.1 {

@@ -102,7 +102,8 @@ extension Trainer {
   private func dot(_ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ count: Int) -> Float {
     var sums = Floats(repeating: 0), i = 0
     while i &+ 4 <= count {
-      sums += UnsafeRawPointer(a + i).loadUnaligned(as: Floats.self) * UnsafeRawPointer(b + i).loadUnaligned(as: Floats.self)
+      sums +=
+        UnsafeRawPointer(a + i).loadUnaligned(as: Floats.self) * UnsafeRawPointer(b + i).loadUnaligned(as: Floats.self)
       i &+= 4
     }
     var sum = sums.sum()

@@ -97,7 +97,8 @@ extension TrainingPlan {
     (call.phase.height, call.phase.width, call.phase.taps) = (target.height, target.width, taps)
     finish(&call, layer, source, turned, &arena) { ky, kx in
       (
-        ky * layer.vertical.dilation - layer.vertical.padBefore, kx * layer.horizontal.dilation - layer.horizontal.padBefore
+        ky * layer.vertical.dilation - layer.vertical.padBefore,
+        kx * layer.horizontal.dilation - layer.horizontal.padBefore
       )
     }
     list?.initialize(to: call)
