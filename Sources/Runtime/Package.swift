@@ -83,10 +83,10 @@ let package = Package(
     .target(name: "Run", dependencies: ["Plan"], path: "Run", swiftSettings: embedded + outlined),
     .target(
       name: "Training", dependencies: ["Plan", "Run", "CTrainingKernels", "CVector"], path: "Training",
-      swiftSettings: embedded),
+      swiftSettings: embedded + outlined),
     .target(name: "Caller", dependencies: ["Plan"], path: "Caller", swiftSettings: embedded + outlined),
     .target(
-      name: "TrainingABI", dependencies: ["Caller", "Training"], path: "TrainingABI", swiftSettings: embedded,
+      name: "TrainingABI", dependencies: ["Caller", "Training"], path: "TrainingABI", swiftSettings: embedded + outlined,
       linkerSettings: soname("libcnnrt-train").isEmpty ? [] : [.unsafeFlags(soname("libcnnrt-train"))]),
     .target(
       name: "ABI", dependencies: ["Caller", "Run"] + kernelTargets.map { .byName(name: $0.name) },
