@@ -74,7 +74,7 @@ public struct ConfusionChart {
         + #"y="\#(number(y))" width="\#(number(cell))" height="\#(number(cell))"><title>\#(escaped(note))</title></rect>"#
       guard cell >= 24 else { return rect }
       // On a strong shade the other colour is read better.
-      return rect + #"<text class="\#(share > 0.5 ? "on" : "off")" x="\#(number(x + cell / 2))" "#
+      return rect + #"<text class="\#(share > 0.6 ? "on" : "off")" x="\#(number(x + cell / 2))" "#
         + #"y="\#(number(y + cell / 2))" dy="0.35em" text-anchor="middle" pointer-events="none">\#(count)</text>"#
     }
   }

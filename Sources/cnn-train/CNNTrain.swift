@@ -14,11 +14,11 @@ struct CNNTrain: ParsableCommand {
       """,
     discussion: """
       Writes into the folder RUN:
-        model.cnn       the network after the last epoch; with --early-stopping, after the best one
+        model.cnn       after the last epoch; with --early-stopping the best one
         metrics.jsonl   a line per epoch: loss, accuracy in %, rate, time
         loss.svg, accuracy.svg
-        report.json     the network on the validation images: loss, top-1 and top-5 accuracy, figures for each class
-        confusion.svg   which classes of these are taken for which
+        report.json     accuracy and figures per class, on the validation images
+        confusion.svg   which of their classes are taken for which
         checkpoint      what --resume needs; also written when interrupted
 
       The same data, settings (--seed and --threads among them), version and instruction set give the same model to \

@@ -12,7 +12,8 @@ func untrainedNetwork(
   }
   var graph = try Zoo.make(
     settings.model, classes: dataset.classNames.count,
-    input: ImageSize(height: dataset.height, width: dataset.width, channels: dataset.channels), seed: settings.seed)
+    input: ImageSize(height: dataset.height, width: dataset.width, channels: dataset.channels),
+    width: settings.width, seed: settings.seed)
   graph.recipe = Recipe(
     width: dataset.width, height: dataset.height, channelOrder: order, mean: normalization.mean,
     deviation: normalization.deviation)

@@ -9,7 +9,7 @@ extension Optimizer: ExpressibleByArgument {}
 /// Settings as flags. What is not given has a default, or the value of the run that is resumed.
 struct SettingOptions: ParsableArguments {
   @OptionGroup(title: "Network and data")
-  var data: DataOptions
+  var input: InputOptions
 
   @OptionGroup(title: "Learning")
   var learning: LearningOptions
@@ -20,9 +20,12 @@ struct SettingOptions: ParsableArguments {
   @OptionGroup(title: "Against overfitting")
   var regularization: RegularizationOptions
 
-  struct DataOptions: ParsableArguments {
+  struct InputOptions: ParsableArguments {
     @Option(help: "Architecture: \(Zoo.names.joined(separator: ", ")).")
     var model: String?
+
+    @Option(help: "Multiplies the channels, for networks that are published with such a factor. (default: 1)")
+    var width: Double?
 
     @Option(help: "Images: fashion-mnist (Debian's package dataset-fashion-mnist), or a folder of IDX files.")
     var data: String?
@@ -122,6 +125,7 @@ struct SettingOptions: ParsableArguments {
 extension SettingOptions {
   func validate() throws {
     let (l, r, g) = (learning, rate, regularization)
+    try check(0.01...16 ~= input.width ?? 1, "--width must be 0.01 to 16")
     try check((l.epochs ?? 1) >= 1, "--epochs must be at least 1")
     try check(1...65536 ~= l.batch ?? 1, "--batch must be 1 to 65536")
     try check(1...64 ~= l.threads ?? 1, "--threads must be 1 to 64")
@@ -147,18 +151,19 @@ extension SettingOptions {
   /// - Throws: `CNNError` that names the flags that differ from `saved`; a usage error if --model or --data is missing or
   ///   flags exclude each other.
   func resolved(saved: Settings?) throws -> Settings {
-    guard let model = data.model ?? saved?.model else {
+    guard let model = input.model ?? saved?.model else {
       throw ValidationError("--model is missing, and there is no checkpoint that says it")
     }
-    guard let images = data.data ?? saved?.data else {
+    guard let data = input.data ?? saved?.data else {
       throw ValidationError("--data is missing, and there is no checkpoint that says it")
     }
     let (l, r, g) = (learning, rate, regularization)
     let optimizer = l.optimizer ?? saved?.optimizer ?? .adam
     let epochs = l.epochs ?? saved?.epochs ?? 10
     let settings = Settings(
-      model: model, data: images,
-      validation: data.validation ?? saved?.validation, epochs: epochs, batch: l.batch ?? saved?.batch ?? 64,
+      model: model, width: input.width ?? saved?.width ?? 1, data: data,
+      validation: input.validation ?? saved?.validation, epochs: epochs,
+      batch: l.batch ?? saved?.batch ?? 64,
       seed: l.seed ?? saved?.seed ?? 1,
       threads: l.threads ?? saved?.threads ?? min(64, ProcessInfo.processInfo.activeProcessorCount),
       optimizer: optimizer,

@@ -7,6 +7,7 @@ enum Optimizer: String, Codable, CaseIterable { case adam, adamw, sgd }
 /// All that decides a run's bits, but for the data, the instruction set and the version.
 struct Settings: Codable, Equatable {
   var model: String
+  var width: Double
   var data: String
   /// Training images set aside; nil: one in twelve.
   var validation: ValidationAmount?
@@ -64,7 +65,8 @@ extension Settings {
   /// As text, by the names of the flags. The folder of the data may change: its contents are compared instead.
   var entries: [(name: String, value: String)] {
     [
-      ("model", model), ("validation", validation.map(\.description) ?? "one in twelve"),
+      ("model", model), ("width", "\(width)"),
+      ("validation", validation.map(\.description) ?? "one in twelve"),
       ("epochs", "\(epochs)"), ("batch", "\(batch)"), ("seed", "\(seed)"), ("threads", "\(threads)"),
       ("optimizer", optimizer.rawValue), ("learning-rate", "\(learningRate)"), ("schedule", schedule.rawValue),
       ("warmup", warmup.description), ("step-epochs", "\(stepEpochs)"), ("step-factor", "\(stepFactor)"),

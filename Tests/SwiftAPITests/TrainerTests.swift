@@ -86,6 +86,43 @@ struct TrainerTests {
     #expect(gradient.contains { abs($0) > 1e-4 } && abs(gradient.reduce(0, +)) < 1e-6)
   }
 
+  @Test func targetsOfOneClassTeachAsLabelsDo() throws {
+    let model = try SessionTests.open(try Self.graph())
+    let options = Trainer.Options(batch: 8, optimizer: .adamW(), labelSmoothing: 0.1, maxGradientNorm: 0.5, seed: 4)
+    #expect(options.weightDecay == 0.01)
+    let trainer = try Trainer(model, options), other = try Trainer(model, options)
+    let (images, labels) = Self.batch(8, seed: 5)
+    let targets: [Float] = labels.flatMap { label in (0..<4).map { Float($0 == label ? 1 : 0) } }
+    let a = try trainer.step(images: images.span, labels: labels.span, learningRate: 0.01)
+    let b = try other.step(images: images.span, targets: targets.span, labels: labels.span, learningRate: 0.01)
+    #expect(a == b && a.gradientNorm > 0 && a.correctTop5 == 8)
+    #expect(try trainer.saveState() == other.saveState())
+    let fewer = Array(targets.dropLast())
+    #expect(throws: CNNRTError.self) {
+      try trainer.step(images: images.span, targets: fewer.span, labels: labels.span, learningRate: 0.01)
+    }
+    #expect(throws: CNNRTError.self) { try Trainer(model, .init(batch: 8, classWeights: [1, 2])) }
+  }
+
+  @Test func averagesAreKeptOnDemand() throws {
+    let model = try SessionTests.open(try Self.graph())
+    let trainer = try Trainer(model, .init(batch: 8, averageDecay: 0.75)), plain = try Trainer(model, .init(batch: 8))
+    let (images, labels) = Self.batch(8, seed: 6)
+    let before = try trainer.values(of: 0)
+    try trainer.step(images: images.span, labels: labels.span, learningRate: 0.01)
+    for (average, (old, new)) in zip(try trainer.average(of: 0), zip(before, try trainer.values(of: 0))) {
+      #expect(abs(average - (0.75 * old + 0.25 * new)) < 1e-6)
+    }
+    for index in plain.parameters.indices { try plain.setValues(of: index, to: trainer.average(of: index)) }
+    let averaged = try trainer.evaluate(images: images.span, labels: labels.span, averages: true)
+    #expect(try averaged == plain.evaluate(images: images.span, labels: labels.span))
+    #expect(try trainer.outputs() == plain.outputs() && trainer.outputs().count == 32)
+    #expect(throws: CNNRTError.self) { try plain.average(of: 0) }
+    #expect(throws: CNNRTError.self) {
+      try plain.evaluate(images: images.span, labels: labels.span, averages: true)
+    }
+  }
+
   @Test func wrongBatchesAreRefused() throws {
     let model = try SessionTests.open(try Self.graph())
     #expect(try Trainer.memoryBytes(model, .init(batch: 64)) > Trainer.memoryBytes(model, .init(batch: 8)))

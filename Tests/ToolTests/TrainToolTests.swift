@@ -254,7 +254,8 @@ import Testing
     ["--clip-norm", "-1"], ["--ema", "1"], ["--ema", "x"], ["--class-weights", "1,-1"], ["--class-weights", "1,,2"],
     ["--class-weights", "equal"], ["--early-stopping", "0"], ["--early-stopping", "3", "--validation", "0"],
     ["--warmup", "-1"], ["--warmup", "10"], ["--warmup", "3 steps"], ["--warmup", "1", "--schedule", "one-cycle"],
-    ["--augment", "turn"], ["--augment", "mixup"], ["--step-epochs", "3"], ["--step-factor", "0.5"],
+    ["--width", "0"], ["--augment", "turn"], ["--augment", "mixup"],
+    ["--step-epochs", "3"], ["--step-factor", "0.5"],
     ["--schedule", "step", "--step-factor", "0"],
   ])
   func badFlagsAreUsageErrors(flags: [String]) throws {
@@ -283,6 +284,7 @@ import Testing
     #expect(try error(bench.arguments("a", ["--data", "/nowhere"])).contains("/nowhere: no such folder"))
     #expect(try error(bench.arguments("b", ["--model", "sed"])).contains("seed"))
     #expect(try error(bench.arguments("data/train-labels-idx1-ubyte/run")).contains("cannot make the folder"))
+    #expect(try error(bench.arguments("e", ["--width", "0.5"])).contains("has no width to choose"))
     #expect(try error(bench.arguments("c", ["--validation", "24"])).contains("24 of 24 images"))
     #expect(
       try error(bench.arguments("d", ["--warmup", "20steps"])).contains("20 steps are not less than the run's 20"))
