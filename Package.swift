@@ -57,7 +57,7 @@ let package = Package(
       name: "LinkCNNRTTrain", dependencies: [.product(name: "cnnrt-train", package: "Runtime")],
       path: "Sources/Link/CNNRTTrain"),
     .target(name: "CNNModel", dependencies: ["CCNNRT", "CZlib", "CNNSupport"]),
-    .target(name: "CNNData", dependencies: ["CZlib", "CNNSupport"]),
+    .target(name: "CNNData", dependencies: ["CZlib", "CImages", "CNNSupport", "CNNRT", "CNNModel"]),
     .target(name: "CNNQuantize", dependencies: ["CNNRT", "CNNModel", "CNNData", "CNNSupport"]),
     tool("cnn-train", "CNNData", "CNNTraining", library: trainingRuntime),
     tool("cnn-export", "CNNData", "CNNQuantize"),

@@ -1,3 +1,4 @@
+import CNNModel
 import CNNSupport
 import CZlib
 
@@ -10,6 +11,10 @@ public struct Dataset: Sendable {
   public let classNames: [String]
   /// One class number per image.
   public let labels: [Int32]
+  /// Files that could not be decoded, and so are not among the images.
+  public let skipped: [SkippedFile]
+  /// How the files' images got their size: a network that learns from them has a recipe that says the same.
+  public let resize: Recipe.Resize
   let storage: Storage
 
   enum Storage: Sendable {
@@ -17,6 +22,7 @@ public struct Dataset: Sendable {
     case bytes([UInt8])
     /// In the same order; a value stands where pixel / 255 does for bytes.
     case floats([Float])
+    case files(ImageFiles)
   }
 
   /// One image, [channels, height, width].
@@ -34,6 +40,7 @@ public struct Dataset: Sendable {
   ) throws(CNNError) {
     (self.channels, self.height, self.width) = (channels, height, width)
     (self.classNames, self.labels, storage) = (classNames, labels, .bytes(pixels))
+    (skipped, resize) = ([], .stretch)
     try check(values: pixels.count, origin: origin)
   }
 
@@ -46,10 +53,21 @@ public struct Dataset: Sendable {
   ) throws(CNNError) {
     (self.channels, self.height, self.width) = (channels, height, width)
     (self.classNames, self.labels, storage) = (classNames, labels, .floats(values))
+    (skipped, resize) = ([], .stretch)
     try check(values: values.count, origin: origin)
     if let index = values.firstIndex(where: { !$0.isFinite }) {
       throw CNNError("image \(index / imageValues) has a value that is not a finite number", at: origin)
     }
+  }
+
+  init(
+    files: ImageFiles, classNames: [String], labels: [Int32], skipped: [SkippedFile], resize: Recipe.Resize,
+    origin: String
+  ) throws(CNNError) {
+    (channels, height, width) = (files.decoder.channels, files.decoder.height, files.decoder.width)
+    (self.classNames, self.labels, storage) = (classNames, labels, .files(files))
+    (self.skipped, self.resize) = (skipped, resize)
+    try check(values: files.paths.count * imageValues, origin: origin)
   }
 
   private func check(values: Int, origin: String) throws(CNNError) {
@@ -77,6 +95,7 @@ public struct Dataset: Sendable {
     return switch storage {
     case .bytes(let pixels): UInt32(pixels.withUnsafeBytes { crc32_z(sum, $0.baseAddress, $0.count) })
     case .floats(let values): UInt32(values.withUnsafeBytes { crc32_z(sum, $0.baseAddress, $0.count) })
+    case .files(let files): UInt32(files.checksums.withUnsafeBytes { crc32_z(sum, $0.baseAddress, $0.count) })
     }
   }
 }
@@ -110,6 +129,7 @@ extension Dataset {
       return try pixels.withUnsafeBufferPointer { try body(.bytes(UnsafeBufferPointer(rebasing: $0[range]))) }
     case .floats(let values):
       return try values.withUnsafeBufferPointer { try body(.floats(UnsafeBufferPointer(rebasing: $0[range]))) }
+    case .files(let files): return try files.withImage(index) { try body(.bytes($0)) }
     }
   }
 }

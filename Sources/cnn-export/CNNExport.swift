@@ -42,7 +42,7 @@ struct CNNExport: ParsableCommand {
 
   @Flag var type: ExportType
 
-  @Option(help: "Images: fashion-mnist (Debian's package dataset-fashion-mnist), or a folder of IDX files.")
+  @Option(help: ArgumentHelp(dataSourceHelp))
   var data: String?
 
   @Option(help: "The bundle to write. It is there whole or not at all.", completion: .file(extensions: ["cnn"]))
@@ -86,12 +86,19 @@ struct CNNExport: ParsableCommand {
   func run() throws {
     let source = try BundleReader(path: model)
     try refuseOverwriting()
-    let data = try data.map { try dataSource($0) }
+    let data = try data.map { try dataSource($0, imageOptions(source)) }
     let result = try Exporter(tool: "cnn-export \(Library.version)", options: options)
       .export(source, name: model, as: out, data: data)
     try AtomicFile.write(result.bytes, to: out)
     if let json { try AtomicFile.write(result.report.json.text + "\n", to: json) }
     if !quiet { print(result.report.text) }
+  }
+
+  /// Image files become what the network's recipe makes of them.
+  private func imageOptions(_ source: BundleReader) throws(CNNError) -> DataOptions {
+    var options = try source.graph().recipe.map(DataOptions.init(for:)) ?? DataOptions()
+    options.progress = !quiet
+    return options
   }
 
   private var options: Exporter.Options {

@@ -51,3 +51,47 @@ extension Dataset {
   /// Of all images.
   var pixels: [UInt8] { get throws { try (0..<count).flatMap { try withImage($0) { Array($0) } } } }
 }
+
+/// Files that were not written by us: Tests/Samples.
+func sample(_ name: String) -> String {
+  var root = URL(filePath: #filePath)
+  for _ in 0..<3 { root.deleteLastPathComponent() }
+  return root.appending(path: "Tests/Samples/\(name)").path
+}
+
+/// A PNG file of 8-bit grey or RGB pixels, [height, width, channels], not filtered.
+func png(_ pixels: [UInt8], height: Int, width: Int, channels: Int) -> [UInt8] {
+  func bytes(_ number: Int) -> [UInt8] { (0..<4).map { UInt8(number >> (24 - 8 * $0) & 255) } }
+  func chunk(_ type: String, _ data: [UInt8]) -> [UInt8] {
+    let content = Array(type.utf8) + data
+    return bytes(data.count) + content + bytes(Int(Zlib.crc32(content)))
+  }
+  let row = width * channels
+  let rows = (0..<height).flatMap { [0] + pixels[$0 * row..<($0 + 1) * row] }
+  return [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]
+    + chunk("IHDR", bytes(width) + bytes(height) + [8, channels == 1 ? 0 : 2, 0, 0, 0])
+    + chunk("IDAT", Zlib.deflate(rows)) + chunk("IEND", [])
+}
+
+/// Tells whether any file in some folders was opened, by the kernel's own account (inotify).
+final class OpenWatch {
+  private let watch: Int32
+
+  init(_ folders: [String]) {
+    watch = inotify_init1(Int32(IN_NONBLOCK.rawValue))
+    for folder in folders {
+      precondition(inotify_add_watch(watch, folder, UInt32(IN_OPEN) | UInt32(IN_ACCESS)) >= 0, "cannot watch \(folder)")
+    }
+  }
+
+  deinit { close(watch) }
+
+  /// Since the last time this was asked for.
+  var sawOpening: Bool {
+    let buffer = UnsafeMutableRawPointer.allocate(byteCount: 1 << 16, alignment: 8)
+    defer { buffer.deallocate() }
+    var saw = false
+    while read(watch, buffer, 1 << 16) > 0 { saw = true }
+    return saw
+  }
+}

@@ -60,7 +60,9 @@ public struct Exporter {
     } else {
       measured = try images.map { try measure(float, $0) } ?? Measurements()
     }
-    if options.test, let data { measured.test = try testAccuracy(float, options.int8 ? result : nil, data) }
+    if options.test, let data, data.hasTestImages {
+      measured.test = try testAccuracy(float, options.int8 ? result : nil, data)
+    }
 
     describe(&result, name: name, data: data, measured)
     let bytes = try SelfTestWriter(options: options).bytes(of: result, images)
