@@ -56,7 +56,7 @@ struct ImageDecoder: Sendable {
       let session = try Session(model)
       try session.setImage(bytes.span, width: width, height: height, channels: channels)
       try session.run()
-      return Image(pixels: try session.storedOutput(), sourceHeight: height, sourceWidth: width)
+      return Image(pixels: try session.output(as: UInt8.self), sourceHeight: height, sourceWidth: width)
     } catch {
       throw CNNError("\(error)", at: path)
     }

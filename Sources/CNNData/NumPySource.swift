@@ -123,7 +123,7 @@ private struct ImageLayout {
   let channels, height, width: Int
   private let channelsLast: Bool
 
-  /// Channels are few: 1 to 4.
+  /// Grey or RGB: 1 or 3 channels.
   init(_ shape: [Int], place: String) throws(CNNError) {
     guard 3...4 ~= shape.count else {
       throw CNNError(
@@ -133,7 +133,7 @@ private struct ImageLayout {
       (channels, height, width, channelsLast) = (1, shape[1], shape[2], false)
       return
     }
-    let (first, last) = (1...4 ~= shape[1], 1...4 ~= shape[3])
+    let (first, last) = ([1, 3].contains(shape[1]), [1, 3].contains(shape[3]))
     guard first != last else {
       throw CNNError(
         "has the shape \(text(shape)), in which \(first ? "two axes" : "no axis") may be the channels", at: place,

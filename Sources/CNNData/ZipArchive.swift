@@ -182,6 +182,7 @@ private final class ZipStream {
     if inflater.pointee.avail_in == 0 && next < end {
       input = try archive.bytes(at: next, min(1 << 17, end - next))
       next += input.count
+      inflater.pointee.avail_in = UInt32(input.count)
     }
     let consumed = input.count - Int(inflater.pointee.avail_in)
     let bytes = [UInt8](unsafeUninitializedCapacity: most) { buffer, initialized in

@@ -78,7 +78,7 @@ final class OpenWatch {
   private let watch: Int32
 
   init(_ folders: [String]) {
-    watch = inotify_init1(Int32(IN_NONBLOCK.rawValue))
+    watch = inotify_init1(Int32(IN_NONBLOCK))
     for folder in folders {
       precondition(inotify_add_watch(watch, folder, UInt32(IN_OPEN) | UInt32(IN_ACCESS)) >= 0, "cannot watch \(folder)")
     }
