@@ -10,9 +10,6 @@ struct ImageDecoder: Sendable {
   /// Gives back the pixels that its recipe makes.
   private let model: Model
 
-  /// More than any camera's.
-  private static let mostPixels: UInt64 = 1 << 28
-
   /// - Parameter channels: 1 for grey, 3 for RGB.
   init(channels: Int, height: Int, width: Int, resize: Recipe.Resize) throws(CNNError) {
     (self.channels, self.height, self.width) = (channels, height, width)
@@ -45,7 +42,7 @@ struct ImageDecoder: Sendable {
   func decode(_ path: String) throws(CNNError) -> Image {
     var image = images_pixels()
     var error = images_error()
-    guard images_read(path, Self.mostPixels, &image, &error) == 0 else {
+    guard images_read(path, UInt64(images_max_pixels), &image, &error) == 0 else {
       let message = withUnsafeBytes(of: error.message) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
       throw CNNError(message, at: path)
     }

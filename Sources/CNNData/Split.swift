@@ -1,6 +1,8 @@
 import CNNSupport
 
-/// The numbers of a data set's images, parted into those that are learnt from and those that judge the learning.
+/// The numbers of a data set's images, parted into those that are learnt from and those that judge the learning. At
+/// random, whatever their classes, as PyTorch's random_split and most scripts do it: a class's share of the images set
+/// aside is its own up to chance.
 public struct Split: Equatable, Sendable {
   /// Both ascending.
   public let training, validation: [Int]
@@ -17,6 +19,15 @@ public struct Split: Equatable, Sendable {
     let order = random.permutation(count)
     self.validation = order.prefix(validation).sorted()
     training = order.dropFirst(validation).sorted()
+  }
+
+  /// - Parameter share: of the images that are set aside, from 0 to below 1; their number is rounded to nearest.
+  public init(count: Int, share: Double, using random: inout Random) throws(CNNError) {
+    guard 0..<1 ~= share else {
+      throw CNNError(
+        "the share \(share) of the images cannot be set aside", at: "validation split", advice: "give 0 to below 1")
+    }
+    try self.init(count: count, validation: Int((Double(count) * share).rounded()), using: &random)
   }
 
   /// How many of `count` images are set aside where nobody says otherwise: one in twelve.

@@ -136,7 +136,10 @@ import Testing
       #expect(data.labels == [0, 0, 1, 1])
       #expect(try data.pixels == [0, 2, 4, 5].flatMap { images[$0] })
       #expect(data.skipped.map(\.path) == ["a/1.png", "b/0.png", "b/empty.jpg"].map { "\(folder.path)/\($0)" })
-      #expect(data.skipped.map(\.reason).dropFirst() == ["is neither a PNG nor a JPEG", "is empty"])
+      #expect(
+        data.skipped.map(\.reason).dropFirst() == [
+          "is neither a PNG nor a JPEG; convert it to one of them", "is empty",
+        ])
       #expect(data.skipped[0].reason.contains("damaged PNG"))
     }
     let error = try #require(throws: CNNError.self) {
@@ -153,7 +156,7 @@ import Testing
     #expect(skipped.count == 15)
     let lines = skipped.list(most: 3).split(separator: "\n")
     #expect(lines.count == 4)
-    #expect(lines[0] == "  \(folder.path)/a/bad0: is neither a PNG nor a JPEG")
+    #expect(lines[0] == "  \(folder.path)/a/bad0: is neither a PNG nor a JPEG; convert it to one of them")
     #expect(lines[3] == "  and 12 more")
     #expect(skipped.list(most: 15).split(separator: "\n").count == 15)
   }

@@ -24,4 +24,29 @@ import Testing
       #expect(throws: CNNError.self) { try Split(count: 10, validation: validation, using: &random) }
     }
   }
+
+  @Test func sharesAreCounts() throws {
+    for (count, share, validation) in [(10, 0.0, 0), (10, 0.26, 3), (60_000, 0.1, 6000), (7, 0.5, 4), (3, 0.1, 0)] {
+      var (one, same) = (Random(seed: 8), Random(seed: 8))
+      let split = try Split(count: count, share: share, using: &one)
+      #expect(split.validation.count == validation)
+      #expect(try Split(count: count, validation: validation, using: &same) == split)
+    }
+    var random = Random(seed: 9)
+    for share in [-0.1, 1, 1.5, .nan, .infinity] {
+      #expect(throws: CNNError.self) { try Split(count: 10, share: share, using: &random) }
+    }
+    #expect(throws: CNNError.self, "nothing would be left") { try Split(count: 2, share: 0.9, using: &random) }
+  }
+
+  /// Each image is set aside as often as any other.
+  @Test func imagesAreChosenEvenly() throws {
+    var random = Random(seed: 10)
+    var counts = [Int](repeating: 0, count: 20)
+    for _ in 0..<4000 {
+      for image in try Split(count: 20, validation: 5, using: &random).validation { counts[image] += 1 }
+    }
+    // Binomial, 4000 times 1/4: mean 1000, deviation 27.
+    #expect(counts.allSatisfy { abs($0 - 1000) < 5 * 27 })
+  }
 }
