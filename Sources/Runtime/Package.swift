@@ -86,7 +86,8 @@ let package = Package(
       swiftSettings: embedded + outlined),
     .target(name: "Caller", dependencies: ["Plan"], path: "Caller", swiftSettings: embedded + outlined),
     .target(
-      name: "TrainingABI", dependencies: ["Caller", "Training"], path: "TrainingABI", swiftSettings: embedded + outlined,
+      name: "TrainingABI", dependencies: ["Caller", "Training"], path: "TrainingABI",
+      swiftSettings: embedded + outlined,
       linkerSettings: soname("libcnnrt-train").isEmpty ? [] : [.unsafeFlags(soname("libcnnrt-train"))]),
     .target(
       name: "ABI", dependencies: ["Caller", "Run"] + kernelTargets.map { .byName(name: $0.name) },
