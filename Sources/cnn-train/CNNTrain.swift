@@ -51,6 +51,9 @@ struct CNNTrain: ParsableCommand {
     let settings = try settings.resolved(saved: checkpoint?.state.settings)
     if resume && checkpoint == nil && !quiet { printError("\(out): no checkpoint yet; beginning anew") }
     var run = try TrainingRun(settings, folder: folder, checkpoint: checkpoint, quiet: quiet)
+    if !run.skipped.isEmpty && !quiet {
+      printError("\(run.skipped.count) files cannot be decoded and are left out:\n\(run.skipped.list())")
+    }
     if let signal = try run.train() {
       printError("interrupted; go on with: cnn-train --resume --out \(out)")
       throw ExitCode(128 + signal)

@@ -15,7 +15,7 @@ func untrainedNetwork(
     input: ImageSize(height: dataset.height, width: dataset.width, channels: dataset.channels),
     width: settings.width, seed: settings.seed)
   graph.recipe = Recipe(
-    width: dataset.width, height: dataset.height, channelOrder: order, mean: normalization.mean,
+    width: dataset.width, height: dataset.height, channelOrder: order, resize: dataset.resize, mean: normalization.mean,
     deviation: normalization.deviation)
   graph.labels = dataset.classNames
   graph.metadata["tool"] = "cnn-train \(Library.version)"

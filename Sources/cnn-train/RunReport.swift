@@ -7,6 +7,8 @@ struct RunReport {
   var metrics: EpochMetrics
   /// That were done.
   var epochs: Int
+  /// That could not be decoded.
+  var skippedFiles: Int
   /// Of the validation images; nil without.
   var validation: Totals?
   var confusion: ConfusionMatrix?
@@ -14,7 +16,7 @@ struct RunReport {
   var json: JSON {
     [
       "model": .string(settings.model), "epochs": .integer(epochs), "epoch": .integer(metrics.epoch),
-      "stopped_early": .bool(epochs < settings.epochs),
+      "stopped_early": .bool(epochs < settings.epochs), "skipped_files": .integer(skippedFiles),
       "training": json(metrics.training), "validation": validation.map(json) ?? .null,
       "classes": confusion?.classesJSON ?? .null, "confusion": confusion?.countsJSON ?? .null,
     ]

@@ -27,7 +27,7 @@ struct SettingOptions: ParsableArguments {
     @Option(help: "Multiplies the channels, for networks that are published with such a factor. (default: 1)")
     var width: Double?
 
-    @Option(help: "Images: fashion-mnist (Debian's package dataset-fashion-mnist), or a folder of IDX files.")
+    @Option(help: ArgumentHelp(dataSourceHelp))
     var data: String?
 
     @Option(
@@ -36,6 +36,22 @@ struct SettingOptions: ParsableArguments {
         (default: one in twelve)
         """)
     var validation: ValidationAmount?
+
+    @Option(help: "Of a folder of image files: the size that they get, as 96x128, height first. (default: their own)")
+    var size: PixelSize?
+
+    @Option(
+      help: """
+        How they get it: stretch, or crop:256, the shorter side becomes 256 and the middle is cut out. (default: \
+        stretch)
+        """)
+    var resize: ResizeChoice?
+
+    @Option(help: "1: make them grey, 3: RGB. (default: grey if all are)")
+    var channels: Int?
+
+    @Flag(help: "End where a file cannot be decoded. Otherwise such files are listed and left out.")
+    var strict = false
   }
 
   struct LearningOptions: ParsableArguments {
@@ -126,6 +142,7 @@ extension SettingOptions {
   func validate() throws {
     let (l, r, g) = (learning, rate, regularization)
     try check(0.01...16 ~= input.width ?? 1, "--width must be 0.01 to 16")
+    try check([1, 3].contains(input.channels ?? 1), "--channels must be 1 or 3")
     try check((l.epochs ?? 1) >= 1, "--epochs must be at least 1")
     try check(1...65536 ~= l.batch ?? 1, "--batch must be 1 to 65536")
     try check(1...64 ~= l.threads ?? 1, "--threads must be 1 to 64")
@@ -161,8 +178,9 @@ extension SettingOptions {
     let optimizer = l.optimizer ?? saved?.optimizer ?? .adam
     let epochs = l.epochs ?? saved?.epochs ?? 10
     let settings = Settings(
-      model: model, width: input.width ?? saved?.width ?? 1, data: data,
-      validation: input.validation ?? saved?.validation, epochs: epochs,
+      model: model, width: input.width ?? saved?.width ?? 1, data: data, size: input.size ?? saved?.size,
+      resize: input.resize ?? saved?.resize, channels: input.channels ?? saved?.channels,
+      strict: input.strict || saved?.strict == true, validation: input.validation ?? saved?.validation, epochs: epochs,
       batch: l.batch ?? saved?.batch ?? 64,
       seed: l.seed ?? saved?.seed ?? 1,
       threads: l.threads ?? saved?.threads ?? min(64, ProcessInfo.processInfo.activeProcessorCount),
@@ -184,6 +202,11 @@ extension SettingOptions {
 
   /// Flags that would be without effect.
   private func refuseContradictions(_ settings: Settings) throws {
+    if case .crop(let shorter) = settings.resize {
+      guard let size = settings.size else { throw ValidationError("--resize crop needs the --size to cut out") }
+      try check(
+        shorter >= max(size.height, size.width), "--resize crop:\(shorter) is less than the --size \(size) to cut out")
+    }
     try check(
       learning.momentum == nil || settings.optimizer == .sgd,
       "--momentum is for --optimizer sgd; \(settings.optimizer.rawValue) has its own")

@@ -9,6 +9,11 @@ struct Settings: Codable, Equatable {
   var model: String
   var width: Double
   var data: String
+  /// Of image files; nil: their own.
+  var size: PixelSize?
+  var resize: ResizeChoice?
+  var channels: Int?
+  var strict: Bool
   /// Training images set aside; nil: one in twelve.
   var validation: ValidationAmount?
   var epochs: Int
@@ -65,8 +70,9 @@ extension Settings {
   /// As text, by the names of the flags. The folder of the data may change: its contents are compared instead.
   var entries: [(name: String, value: String)] {
     [
-      ("model", model), ("width", "\(width)"),
-      ("validation", validation.map(\.description) ?? "one in twelve"),
+      ("model", model), ("width", "\(width)"), ("size", size?.description ?? "their own"),
+      ("resize", resize?.description ?? "stretch"), ("channels", channels.map(String.init) ?? "their own"),
+      ("strict", "\(strict)"), ("validation", validation.map(\.description) ?? "one in twelve"),
       ("epochs", "\(epochs)"), ("batch", "\(batch)"), ("seed", "\(seed)"), ("threads", "\(threads)"),
       ("optimizer", optimizer.rawValue), ("learning-rate", "\(learningRate)"), ("schedule", schedule.rawValue),
       ("warmup", warmup.description), ("step-epochs", "\(stepEpochs)"), ("step-factor", "\(stepFactor)"),

@@ -22,7 +22,7 @@ struct TrainingRun {
   init(_ settings: Settings, folder: RunFolder, checkpoint: Checkpoint?, quiet: Bool) throws {
     self.folder = folder
     self.quiet = quiet
-    dataset = try dataSource(settings.data).loadTraining()
+    dataset = try settings.loadImages(progress: !quiet)
     var random = Random(imagesOfRun: settings.seed)
     let validation = settings.validation?.images(of: dataset.count) ?? Split.usualValidation(of: dataset.count)
     split = try Split(count: dataset.count, validation: validation, using: &random)
@@ -61,6 +61,9 @@ struct TrainingRun {
   }
 
   private var settings: Settings { state.settings }
+
+  /// Files that are not among the images.
+  var skipped: [SkippedFile] { dataset.skipped }
 
   /// To the end of the epoch and its checkpoint, or until a signal comes.
   private mutating func trainEpoch() throws -> Int32? {
@@ -174,7 +177,7 @@ struct TrainingRun {
   private func report() throws -> RunReport? {
     guard let metrics = modelMetrics else { return nil }
     var report = RunReport(
-      settings: settings, metrics: metrics, epochs: state.epoch)
+      settings: settings, metrics: metrics, epochs: state.epoch, skippedFiles: dataset.skipped.count)
     guard !split.validation.isEmpty else { return report }
     for (index, parameter) in trainer.parameters.enumerated() {
       try trainer.setValues(of: index, to: graph.tensors[parameter.name]!.data!.floats!)

@@ -254,7 +254,8 @@ import Testing
     ["--clip-norm", "-1"], ["--ema", "1"], ["--ema", "x"], ["--class-weights", "1,-1"], ["--class-weights", "1,,2"],
     ["--class-weights", "equal"], ["--early-stopping", "0"], ["--early-stopping", "3", "--validation", "0"],
     ["--warmup", "-1"], ["--warmup", "10"], ["--warmup", "3 steps"], ["--warmup", "1", "--schedule", "one-cycle"],
-    ["--width", "0"], ["--augment", "turn"], ["--augment", "mixup"],
+    ["--size", "12"], ["--size", "0x4"], ["--resize", "crop"], ["--resize", "crop:12"], ["--channels", "2"],
+    ["--size", "12x12", "--resize", "crop:8"], ["--width", "0"], ["--augment", "turn"], ["--augment", "mixup"],
     ["--step-epochs", "3"], ["--step-factor", "0.5"],
     ["--schedule", "step", "--step-factor", "0"],
   ])
