@@ -74,7 +74,7 @@ struct TrainingRun {
     let progress = progress(images: order.count - before.training.images)
     let loader = try BatchLoader(
       dataset, normalization, augmentation: augmentation, batch: settings.batch, order: order, seed: settings.seed,
-      epoch: state.epoch, firstBatch: state.training.images / settings.batch)
+      epoch: state.epoch, firstBatch: Self.steps(state.training.images, settings.batch))
     while let batch = try loader.next() {
       try step(batch)
       state.trainingSeconds = before.trainingSeconds + Progress.monotonicSeconds() - start

@@ -76,7 +76,11 @@ extension Model {
       isInt8: x.isUInt8)
   }
 
-  public func taps(_ i: Int) -> Int { Int(operators[i].window.kernel_height) * Int(operators[i].window.kernel_width) }
+  /// 1 for Gemm, whose window nobody checks.
+  public func taps(_ i: Int) -> Int {
+    let o = operators[i]
+    return o.kind == UInt32(CNNB_OP_GEMM) ? 1 : Int(o.window.kernel_height) * Int(o.window.kernel_width)
+  }
 
   /// Bytes of the weights of 16 channels of a depthwise convolution.
   public func depthwiseBlockBytes(_ i: Int) -> Int {
@@ -134,7 +138,10 @@ struct WeightBlocks {
   /// Its first output channel; each phase's begin at a multiple of 16.
   private(set) var channel = -16
 
-  init(_ model: Model, _ i: Int) {
+  private let skipsEmptyPhases: Bool
+
+  init(_ model: Model, _ i: Int, skipsEmptyPhases: Bool = false) {
+    self.skipsEmptyPhases = skipsEmptyPhases
     isTransposed = Int(model.operation(i).kind) == CNNB_OP_CONV_TRANSPOSE
     (rows, columns) = (.vertical(model, i), .horizontal(model, i))
     order = model.blockOrder(i, taps: isTransposed ? 0 : model.taps(i))
@@ -150,7 +157,8 @@ struct WeightBlocks {
     start += bytes
     channel += 16
     block += 1
-    if block == order.blocks {
+    // A phase without taps has no bytes that would bound the number of its blocks.
+    while block == order.blocks || skipsEmptyPhases && current.taps == 0 {
       phase += 1
       guard isTransposed, phase < rows.window.stride * columns.window.stride else { return false }
       let stride = columns.window.stride

@@ -94,8 +94,9 @@ extension Model {
   }
 
   private func checkWeight(_ i: Int, _ weight: cnnb_tensor) throws(Failure) {
-    var blocks = WeightBlocks(self, i)
-    while blocks.next() {}
+    var blocks = WeightBlocks(self, i, skipsEmptyPhases: true)
+    // Not farther than the data go: there can be 2³¹ channels.
+    while UInt64(blocks.start) <= weight.data_bytes, blocks.next() {}
     let bytes = blocks.start
     guard weight.data_bytes == UInt64(bytes) else {
       throw .format("its weight has % bytes of data and should have %", Int(clamping: weight.data_bytes), bytes)

@@ -115,8 +115,12 @@ extension Model {
 
   mutating func checkOperators(_ limits: Limits) throws(Failure) {
     var total = 0
+    // Operators that shared their lists would make work that the size of the file does not bound.
+    var operandsLeft = Int(graph.operand_count)
     for i in 0..<operatorCount {
       do throws(Failure) {
+        operandsLeft -= Int(operators[i].input_count) + Int(operators[i].output_count)
+        guard operandsLeft >= 0 else { throw .format("the operators have more operands than there are") }
         try checkOperator(i)
         let (sum, overflow) = total.addingReportingOverflow(work(i))
         guard !overflow, sum <= limits.work else {

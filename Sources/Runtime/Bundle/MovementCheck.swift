@@ -23,6 +23,7 @@ extension Model {
     try requireAxis(axis, Int(first.rank))
     var shape = TensorShape(first)
     shape[Int(axis)] = 0
+    guard tensors[output(i)].type == first.type else { throw .format("an input and the output differ in type") }
     for k in 0..<Int(o.input_count) {
       let x = try activation(i, k)
       guard x.rank == first.rank else { throw .format("operand % has another rank than the first", k) }

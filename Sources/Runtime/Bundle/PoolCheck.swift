@@ -18,7 +18,10 @@ extension Model {
     guard v.alwaysMeetsInput(x.height, outputs: rows), h.alwaysMeetsInput(x.width, outputs: columns) else {
       throw .format("a window lies wholly in the padding")
     }
-    if !isMax { try requireScaleRatio(i, elements: v.kernel * h.kernel) }
+    guard !isMax else { return }
+    guard v.kernel * h.kernel <= Int(Int32.max) else { throw .format("its window has more than 2147483647 places") }
+    try requireSum(x, of: min(v.kernel, x.height) * min(h.kernel, x.width))
+    try requireScaleRatio(i, elements: v.kernel * h.kernel)
   }
 
   func checkGlobalPool(_ i: Int) throws(Failure) {

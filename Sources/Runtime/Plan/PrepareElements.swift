@@ -80,7 +80,11 @@ extension SessionBuilder {
 
   mutating func prepareBinary(_ i: Int) {
     let (kind, y) = (Int(model.operation(i).kind), result(i))
-    if kind == CNNB_OP_ADD, y.layout == .blocks, isWhole(i, 0), isWhole(i, 1) { return prepareAdd(i, y) }
+    if kind == CNNB_OP_ADD, y.layout == .blocks, isWhole(i, 0), isWhole(i, 1), operand(i).layout == .blocks,
+      operand(i, 1).layout == .blocks
+    {
+      return prepareAdd(i, y)
+    }
     let (a, b) = (side(i, 0, y), side(i, 1, y))
     var n = cnn_binary()
     n.kind = Int32(kind)
