@@ -80,11 +80,7 @@ extension SessionBuilder {
 
   mutating func prepareBinary(_ i: Int) {
     let (kind, y) = (Int(model.operation(i).kind), result(i))
-    if kind == CNNB_OP_ADD, y.layout == .blocks, isWhole(i, 0), isWhole(i, 1), operand(i).layout == .blocks,
-      operand(i, 1).layout == .blocks
-    {
-      return prepareAdd(i, y)
-    }
+    if kind == CNNB_OP_ADD, y.layout == .blocks, isWhole(i, 0), isWhole(i, 1) { return prepareAdd(i, y) }
     let (a, b) = (side(i, 0, y), side(i, 1, y))
     var n = cnn_binary()
     n.kind = Int32(kind)
@@ -103,10 +99,11 @@ extension SessionBuilder {
     add(i, y.isFloat ? kernels.binary_f32 : kernels.binary_u8, n)
   }
 
-  /// Whether an operand is an activation that is not repeated.
+  /// Whether an operand is an activation in blocks that is not repeated.
   private func isWhole(_ i: Int, _ k: Int) -> Bool {
     let t = model.input(i, k)!
     return model.isActivation(t) && model.hasShape(t, of: model.output(i))
+      && network.pointee.layout(slot(i, k)) == .blocks
   }
 
   /// A skip connection: whole blocks.

@@ -132,13 +132,18 @@ public struct SessionBuilder {
 
   func result(_ i: Int) -> Operand { stored(model.output(i), model.output(i)) }
 
+  /// Where operand `k`, an activation, is read: its own place, or that of a copy in the layout that the operator needs.
+  func slot(_ i: Int, _ k: Int) -> Int {
+    let copy = StoragePlan.copySlot(model, i, k)
+    return k < 2 && network.pointee.storage![copy].bytes > 0 ? copy : model.input(i, k)!
+  }
+
   /// Operand `k`, which is an activation; copied first where its layout is not what the operator needs.
   @inline(never)
   mutating func operand(_ i: Int, _ k: Int = 0) -> Operand {
     let t = model.input(i, k)!
-    let own = stored(t, t)
-    let slot = StoragePlan.copySlot(model, i, k)
-    guard k < 2, network.pointee.storage![slot].bytes > 0 else { return own }
+    let own = stored(t, t), slot = slot(i, k)
+    guard slot != t else { return own }
     let copy = stored(slot, t)
     let isFloat: Int32 = own.isFloat ? 1 : 0
     // One of the two is plain, or becomes pixels.
