@@ -2,6 +2,7 @@ import ArgumentParser
 import CNNData
 import CNNModel
 import CNNSupport
+import CNNTraining
 import Foundation
 
 extension Optimizer: ExpressibleByArgument {}
@@ -190,7 +191,7 @@ extension SettingOptions {
       stepEpochs: r.stepEpochs ?? saved?.stepEpochs ?? (epochs + 2) / 3,
       stepFactor: r.stepFactor ?? saved?.stepFactor ?? 0.1,
       momentum: l.momentum ?? saved?.momentum ?? (optimizer == .sgd ? 0.9 : 0),
-      weightDecay: g.weightDecay ?? saved?.weightDecay ?? (optimizer == .adamw ? 0.01 : 0),
+      weightDecay: g.weightDecay ?? saved?.weightDecay ?? optimizer.forTrainer(momentum: 0).usualWeightDecay,
       labelSmoothing: g.labelSmoothing ?? saved?.labelSmoothing ?? 0,
       classWeights: g.classWeights ?? saved?.classWeights, clipNorm: l.clipNorm ?? saved?.clipNorm ?? 0,
       ema: g.ema ?? saved?.ema ?? 0, earlyStopping: g.earlyStopping ?? saved?.earlyStopping,

@@ -2,7 +2,17 @@ import CNNRT
 import CNNSupport
 import CNNTraining
 
-enum Optimizer: String, Codable, CaseIterable { case adam, adamw, sgd }
+enum Optimizer: String, Codable, CaseIterable {
+  case adam, adamw, sgd
+
+  func forTrainer(momentum: Float) -> Trainer.Optimizer {
+    switch self {
+    case .adam: .adam()
+    case .adamw: .adamW()
+    case .sgd: .sgd(momentum: momentum)
+    }
+  }
+}
 
 /// All that decides a run's bits, but for the data, the instruction set and the version.
 struct Settings: Codable, Equatable {
@@ -43,14 +53,9 @@ struct Settings: Codable, Equatable {
 
 extension Settings {
   func trainerOptions(classWeights: [Float]) -> Trainer.Options {
-    let optimizer: Trainer.Optimizer =
-      switch optimizer {
-      case .adam: .adam()
-      case .adamw: .adamW()
-      case .sgd: .sgd(momentum: momentum)
-      }
-    return Trainer.Options(
-      batch: batch, threads: threads, optimizer: optimizer, weightDecay: weightDecay, labelSmoothing: labelSmoothing,
+    Trainer.Options(
+      batch: batch, threads: threads, optimizer: optimizer.forTrainer(momentum: momentum), weightDecay: weightDecay,
+      labelSmoothing: labelSmoothing,
       classWeights: classWeights, maxGradientNorm: clipNorm, averageDecay: ema, seed: seed)
   }
 

@@ -117,27 +117,9 @@ import Testing
 
   @Test func killedRunsStopAtTheSameEpoch() throws {
     let bench = try meaningless()
-    func arguments(_ run: String) -> [String] {
-      bench.arguments(run, flags + ["--quiet", "--epochs", "60", "--early-stopping", "4", "--ema", "0.8"])
-    }
-    #expect(try TrainToolTests.tool.run(arguments("whole")).exitCode == 0)
-    var random = Random(seed: 6)
-    var milliseconds = 20.0
-    while true {
-      let process = Process()
-      process.executableURL = Tool.folder.appending(path: "cnn-train")
-      process.arguments = arguments("killed") + ["--resume"]
-      process.standardError = FileHandle.nullDevice
-      try process.run()
-      Thread.sleep(forTimeInterval: Double(random.uniform()) * milliseconds / 1000)
-      kill(process.processIdentifier, SIGKILL)
-      process.waitUntilExit()
-      if process.terminationReason == .exit {
-        #expect(process.terminationStatus == 0)
-        break
-      }
-      milliseconds *= 1.3
-    }
+    let flags = flags + ["--epochs", "60", "--early-stopping", "4", "--ema", "0.8"]
+    #expect(try TrainToolTests.tool.run(bench.arguments("whole", flags + ["--quiet"])).exitCode == 0)
+    try bench.trainThroughKills("killed", flags, milliseconds: 20, seed: 6)
     try bench.expectSameRuns("whole", "killed")
     #expect(try bench.bytes("whole/report.json") == bench.bytes("killed/report.json"))
     #expect(try bench.bytes("whole/confusion.svg") == bench.bytes("killed/confusion.svg"))

@@ -61,6 +61,23 @@ import Testing
       return process
     }
 
+    /// Kills a run at random moments and resumes it, until it comes to its end; it gets more time each time.
+    func trainThroughKills(_ run: String, _ more: [String], milliseconds: Double, seed: UInt64) throws {
+      var random = Random(seed: seed)
+      var milliseconds = milliseconds
+      while true {
+        let process = try start(run, ["--resume"] + more)
+        Thread.sleep(forTimeInterval: Double(random.uniform()) * milliseconds / 1000)
+        kill(process.processIdentifier, SIGKILL)
+        process.waitUntilExit()
+        if process.terminationReason == .exit {
+          #expect(process.terminationStatus == 0)
+          break
+        }
+        milliseconds *= 1.3
+      }
+    }
+
     /// metrics.jsonl without wall-clock times.
     func metrics(_ run: String) throws -> [[String: Double?]] {
       try String(decoding: bytes("\(run)/metrics.jsonl"), as: UTF8.self).split(separator: "\n").map { line in
@@ -164,19 +181,7 @@ import Testing
   func killedRunsResumeToTheSameBits(flags: [String]) throws {
     let bench = try Bench()
     #expect(try Self.tool.run(bench.arguments("whole", ["--epochs", "6"] + flags)).exitCode == 0)
-    var random = Random(seed: 3)
-    var milliseconds = 1.0
-    while true {
-      let process = try bench.start("killed", ["--resume", "--epochs", "6"] + flags)
-      Thread.sleep(forTimeInterval: Double(random.uniform()) * milliseconds / 1000)
-      kill(process.processIdentifier, SIGKILL)
-      process.waitUntilExit()
-      if process.terminationReason == .exit {
-        #expect(process.terminationStatus == 0)
-        break
-      }
-      milliseconds *= 1.3
-    }
+    try bench.trainThroughKills("killed", ["--epochs", "6"] + flags, milliseconds: 1, seed: 3)
     try bench.expectSameRuns("whole", "killed")
     let files = try FileManager.default.contentsOfDirectory(atPath: bench.path("killed")).sorted()
     #expect(
