@@ -1,5 +1,5 @@
 # Sourced by Tools/cross and Tools/fuzz, after common.sh: compiles the library's modules without SwiftPM, for processors and
-# sanitizers that it cannot be told about. The flags are those of Sources/Runtime/Package.swift.
+# sanitizers that it cannot be told about. The flags are those of Sources/Runtime/Package.swift, but the kernels are compiled for speed.
 # Before use: work=FOLDER for what is made, swift_flags=(…) for every module.
 
 # SwiftPM writes these module maps by itself.

@@ -2,15 +2,7 @@ import CKernels
 import CVector
 
 extension cnn_move {
-  @inline(__always) func axis(_ i: Int) -> cnn_axis {
-    switch i {
-    case 0: axes.0
-    case 1: axes.1
-    case 2: axes.2
-    case 3: axes.3
-    default: axes.4
-    }
-  }
+  @inline(__always) func axis(_ i: Int) -> cnn_axis { tableAxis(axes, i) }
 }
 
 /// Reaches what lies outside x.

@@ -3,18 +3,8 @@ import CKernels
 import CVector
 
 extension cnn_reduce {
-  @inline(__always) func keptAxis(_ i: Int) -> cnn_axis { axis(kept, i) }
-  @inline(__always) func reducedAxis(_ i: Int) -> cnn_axis { axis(reduced, i) }
-  @inline(__always)
-  private func axis(_ axes: (cnn_axis, cnn_axis, cnn_axis, cnn_axis, cnn_axis), _ i: Int) -> cnn_axis {
-    switch i {
-    case 0: axes.0
-    case 1: axes.1
-    case 2: axes.2
-    case 3: axes.3
-    default: axes.4
-    }
-  }
+  @inline(__always) func keptAxis(_ i: Int) -> cnn_axis { tableAxis(kept, i) }
+  @inline(__always) func reducedAxis(_ i: Int) -> cnn_axis { tableAxis(reduced, i) }
 }
 
 /// How the elements of one place, one or sixteen that are reduced apart, come together.

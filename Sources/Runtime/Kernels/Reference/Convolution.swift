@@ -110,18 +110,26 @@ func convF32(_ a: cnn_conv) {
   a.y.fillAround(bytes: 4)
 }
 
-func convU8(_ a: cnn_conv) {
-  let q = a.requantize
-  a.y.forEachElement { n, oc, oy, ox in
-    let v = Float(a.sum(n, oc, oy, ox)) * q.scale[oc]
-    a.y.set(n, oc, oy, ox, stored(v, q.low, q.high, q.zero_point))
-  }
-  a.y.fillAround(bytes: 1)
-}
+func convU8(_ a: cnn_conv) { a.requantized { a.sum($0, $1, $2, $3) } }
+func convU8F32(_ a: cnn_conv) { a.dequantized { a.sum($0, $1, $2, $3) } }
 
-func convU8F32(_ a: cnn_conv) {
-  a.y.forEachElement { n, oc, oy, ox in
-    a.y.set(n, oc, oy, ox, clamp(Float(a.sum(n, oc, oy, ox)) * a.requantize.scale[oc], a.low, a.high))
+// What becomes of the exact sums S, which a depthwise convolution has as well.
+extension cnn_conv {
+  typealias Sum = (_ n: Int, _ oc: Int, _ oy: Int, _ ox: Int) -> Int32
+
+  func requantized(_ sum: Sum) {
+    let q = requantize
+    y.forEachElement { n, oc, oy, ox in
+      let v = Float(sum(n, oc, oy, ox)) * q.scale[oc]
+      y.set(n, oc, oy, ox, stored(v, q.low, q.high, q.zero_point))
+    }
+    y.fillAround(bytes: 1)
   }
-  a.y.fillAround(bytes: 4)
+
+  func dequantized(_ sum: Sum) {
+    y.forEachElement { n, oc, oy, ox in
+      y.set(n, oc, oy, ox, clamp(Float(sum(n, oc, oy, ox)) * requantize.scale[oc], low, high))
+    }
+    y.fillAround(bytes: 4)
+  }
 }

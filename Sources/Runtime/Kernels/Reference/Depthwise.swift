@@ -42,18 +42,5 @@ func depthwiseF32(_ a: cnn_conv) {
   a.y.fillAround(bytes: 4)
 }
 
-func depthwiseU8(_ a: cnn_conv) {
-  let q = a.requantize
-  a.y.forEachElement { n, c, oy, ox in
-    let v = Float(a.depthwiseSum(n, c, oy, ox)) * q.scale[c]
-    a.y.set(n, c, oy, ox, stored(v, q.low, q.high, q.zero_point))
-  }
-  a.y.fillAround(bytes: 1)
-}
-
-func depthwiseU8F32(_ a: cnn_conv) {
-  a.y.forEachElement { n, c, oy, ox in
-    a.y.set(n, c, oy, ox, clamp(Float(a.depthwiseSum(n, c, oy, ox)) * a.requantize.scale[c], a.low, a.high))
-  }
-  a.y.fillAround(bytes: 4)
-}
+func depthwiseU8(_ a: cnn_conv) { a.requantized { a.depthwiseSum($0, $1, $2, $3) } }
+func depthwiseU8F32(_ a: cnn_conv) { a.dequantized { a.depthwiseSum($0, $1, $2, $3) } }

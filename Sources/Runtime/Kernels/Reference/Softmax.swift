@@ -10,22 +10,26 @@ import CKernels
 /// 4. y[c] = e[c] / s[0].
 func softmax(_ a: cnn_softmax) {
   for n in 0..<Int(a.x.batch) {
-    let channels = Int(a.x.channels)
-    func value(_ c: Int) -> Float {
-      a.x_is_u8 != 0 ? Float(a.x.u8(n, c, 0, 0) - a.x_zero_point) * a.x_scale : a.x.f32(n, c, 0, 0)
-    }
-    var largest = -Float.infinity
-    for c in 0..<channels { largest = max(largest, value(c)) }
-    var sums = InlineArray<16, Float>(repeating: 0)
-    for c in 0..<channels { sums[c % 16] += exponential(value(c) - largest) }
-    var width = 8
-    while width > 0 {
-      for i in 0..<width { sums[i] += sums[i + width] }
-      width /= 2
-    }
-    for c in 0..<channels { a.y.set(n, c, 0, 0, exponential(value(c) - largest) / sums[0]) }
+    softmax(
+      Int(a.x.channels),
+      { c in a.x_is_u8 != 0 ? Float(a.x.u8(n, c, 0, 0) - a.x_zero_point) * a.x_scale : a.x.f32(n, c, 0, 0) },
+      { c, y in a.y.set(n, c, 0, 0, y) })
   }
   a.y.fillAround(bytes: 4)
+}
+
+/// The rule, over `count` values v; `put` takes the results y.
+func softmax(_ count: Int, _ value: (Int) -> Float, _ put: (Int, Float) -> Void) {
+  var largest = -Float.infinity
+  for c in 0..<count { largest = max(largest, value(c)) }
+  var sums = InlineArray<16, Float>(repeating: 0)
+  for c in 0..<count { sums[c % 16] += exponential(value(c) - largest) }
+  var width = 8
+  while width > 0 {
+    for i in 0..<width { sums[i] += sums[i + width] }
+    width /= 2
+  }
+  for c in 0..<count { put(c, exponential(value(c) - largest) / sums[0]) }
 }
 
 /// eˣ for x ≤ 0; 0 below −87. x = k · ln 2 + r with k = roundTiesToEven(x · log₂ e); ln 2 is subtracted in two parts,

@@ -6,28 +6,20 @@ func softmaxAxis(_ a: cnn_softmax_axis) {
   for outer in 0..<Int(a.outer) {
     for position in 0..<inner {
       func place(_ k: Int) -> Int { (outer * length + k) * inner + position }
-      func value(_ k: Int) -> Float {
-        a.x_is_u8 != 0
-          ? Float(Int32(a.x[place(k)]) - a.x_zero_point) * a.x_scale
-          : UnsafeRawPointer(a.x).loadUnaligned(fromByteOffset: place(k) * 4, as: Float.self)
-      }
-      var largest = -Float.infinity
-      for k in 0..<length { largest = max(largest, value(k)) }
-      var sums = InlineArray<16, Float>(repeating: 0)
-      for k in 0..<length { sums[k % 16] += exponential(value(k) - largest) }
-      var width = 8
-      while width > 0 {
-        for i in 0..<width { sums[i] += sums[i + width] }
-        width /= 2
-      }
-      for k in 0..<length {
-        let y = exponential(value(k) - largest) / sums[0]
-        if a.y_is_u8 != 0 {
-          a.y[place(k)] = quantized(y, a.y_scale, a.y_zero_point)
-        } else {
-          UnsafeMutableRawPointer(a.y).storeBytes(of: y, toByteOffset: place(k) * 4, as: Float.self)
-        }
-      }
+      softmax(
+        length,
+        { k in
+          a.x_is_u8 != 0
+            ? Float(Int32(a.x[place(k)]) - a.x_zero_point) * a.x_scale
+            : UnsafeRawPointer(a.x).loadUnaligned(fromByteOffset: place(k) * 4, as: Float.self)
+        },
+        { k, y in
+          if a.y_is_u8 != 0 {
+            a.y[place(k)] = quantized(y, a.y_scale, a.y_zero_point)
+          } else {
+            UnsafeMutableRawPointer(a.y).storeBytes(of: y, toByteOffset: place(k) * 4, as: Float.self)
+          }
+        })
     }
   }
 }
