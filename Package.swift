@@ -39,6 +39,7 @@ let package = Package(
   dependencies: [
     .package(path: "Sources/Runtime"),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
   ],
   targets: [
     .systemLibrary(name: "CCNNRT", path: "Include"),
@@ -58,11 +59,17 @@ let package = Package(
       path: "Sources/Link/CNNRTTrain"),
     .target(name: "CNNModel", dependencies: ["CCNNRT", "CZlib", "CNNSupport"]),
     .target(name: "CNNData", dependencies: ["CZlib", "CImages", "CNNSupport", "CNNRT", "CNNModel"]),
-    .target(name: "CNNQuantize", dependencies: ["CNNRT", "CNNModel", "CNNData", "CNNSupport"]),
+    .target(name: "CNNPasses", dependencies: ["CNNModel", "CNNSupport"]),
+    .target(name: "CNNQuantize", dependencies: ["CNNRT", "CNNModel", "CNNPasses", "CNNData", "CNNSupport"]),
+    .target(
+      name: "CNNONNX",
+      dependencies: [
+        "CNNModel", "CNNPasses", "CNNSupport", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+      ], exclude: ["Proto/onnx.proto"]),
     tool("cnn-train", "CNNData", "CNNTraining", library: trainingRuntime),
-    tool("cnn-export", "CNNData", "CNNQuantize"),
+    tool("cnn-export", "CNNData", "CNNPasses", "CNNQuantize", "CNNONNX"),
     tool("cnn-bench", "CNNQuantize"),
-    tool("cnn-inspect"),
+    tool("cnn-inspect", "CNNPasses", "CNNONNX"),
     // The board's tool: Embedded Swift too, so that it needs no Swift runtime.
     .executableTarget(
       name: "cnn-infer", dependencies: runtime + ["CImages", "CSystem"],
@@ -75,6 +82,7 @@ let package = Package(
     tests("ModelTests"),
     tests("SwiftAPITests", "CNNTraining", .product(name: "cnnrt-train", package: "Runtime")),
     tests("DataTests", "CNNData"),
-    tests("QuantizeTests", "CNNQuantize", "CNNData"),
-    tests("ToolTests", "CImages", "CNNQuantize"),
+    tests("QuantizeTests", "CNNPasses", "CNNQuantize", "CNNData"),
+    tests("ONNXTests", "CNNPasses", "CNNONNX"),
+    tests("ToolTests", "CImages", "CNNPasses", "CNNQuantize"),
   ])

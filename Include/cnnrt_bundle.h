@@ -146,6 +146,8 @@ enum {
   CNNB_OP_INSTANCE_NORMALIZATION = 41, /* x [N,C,…], scale [C], bias [C]; values: epsilon */
   CNNB_OP_MATMUL = 42,              /* a [N,…,M,K], b [N,…,K,P], broadcast over the axes before the last two; b may be a constant */
   CNNB_OP_DROPOUT = 43,             /* training only; otherwise y = x. values: ratio */
+  CNNB_OP_QUANTIZE_LINEAR = 44,     /* x float32 -> uint8, by the output's quantization */
+  CNNB_OP_DEQUANTIZE_LINEAR = 45,   /* x uint8 -> float32, by the input's quantization */
 };
 
 enum { CNNB_PAD_CONSTANT = 0, CNNB_PAD_EDGE = 1, CNNB_PAD_REFLECT = 2, CNNB_PAD_WRAP = 3 };

@@ -149,7 +149,7 @@ extension Graph {
       && operators.contains { layer in
         let readsFloats = layer.inputs.contains { tensors[$0].map { !$0.isConstant && $0.type == .float32 } ?? false }
         switch layer.kind {
-        case .softmax, .concat: return false
+        case .softmax, .concat, .quantizeLinear: return false
         case .resize(let resize): return readsFloats && resize.mode == .linear
         default: return readsFloats && !layer.kind.keepsValues
         }

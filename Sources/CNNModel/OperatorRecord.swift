@@ -43,7 +43,9 @@ extension OperatorKind {
     case .depthToSpace(let block, let mode):
       record.integers.0 = UInt32(block)
       record.integers.1 = mode.rawValue
-    case .gemm, .matMul, .relu, .pRelu, .binary, .globalAveragePool, .globalMaxPool, .flatten, .reshape, .slice: break
+    case .gemm, .matMul, .relu, .pRelu, .binary, .globalAveragePool, .globalMaxPool, .flatten, .reshape, .slice,
+      .quantizeLinear, .dequantizeLinear:
+      break
     }
   }
 
@@ -102,6 +104,8 @@ extension OperatorKind {
       self = .convTranspose(window, group: group, outputPaddingY: integers[0], outputPaddingX: integers[1])
     case Int(CNNB_OP_GEMM): self = .gemm
     case Int(CNNB_OP_MATMUL): self = .matMul
+    case Int(CNNB_OP_QUANTIZE_LINEAR): self = .quantizeLinear
+    case Int(CNNB_OP_DEQUANTIZE_LINEAR): self = .dequantizeLinear
     case Int(CNNB_OP_BATCH_NORMALIZATION): self = .batchNormalization(epsilon: values.0)
     case Int(CNNB_OP_LAYER_NORMALIZATION): self = .layerNormalization(axis: integers[0], epsilon: values.0)
     case Int(CNNB_OP_GROUP_NORMALIZATION): self = .groupNormalization(groups: integers[0], epsilon: values.0)
@@ -155,6 +159,8 @@ extension OperatorKind {
       case .convTranspose: CNNB_OP_CONV_TRANSPOSE
       case .gemm: CNNB_OP_GEMM
       case .matMul: CNNB_OP_MATMUL
+      case .quantizeLinear: CNNB_OP_QUANTIZE_LINEAR
+      case .dequantizeLinear: CNNB_OP_DEQUANTIZE_LINEAR
       case .batchNormalization: CNNB_OP_BATCH_NORMALIZATION
       case .layerNormalization: CNNB_OP_LAYER_NORMALIZATION
       case .groupNormalization: CNNB_OP_GROUP_NORMALIZATION

@@ -139,6 +139,11 @@ extension Graph {
     case .softmax:
       guard y.type == .float32 || y.type == x.type else { throw CNNError("\(name) cannot give \(y.type)") }
       return
+    case .quantizeLinear, .dequantizeLinear:
+      let (from, to): (ElementType, ElementType) =
+        layer.kind == .quantizeLinear ? (.float32, .uint8) : (.uint8, .float32)
+      guard x.type == from, y.type == to else { throw CNNError("\(name) makes \(to) of \(from)") }
+      return
     default: break
     }
     guard x.type == y.type else { throw CNNError("\(name) must keep its input's type") }

@@ -1,4 +1,5 @@
 import CNNModel
+import CNNPasses
 import CNNQuantize
 import Testing
 

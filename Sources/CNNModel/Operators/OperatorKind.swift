@@ -68,6 +68,14 @@ public enum OperatorKind: Equatable, Sendable {
   case depthToSpace(blockSize: Int, mode: DepthToSpaceMode = .dcr)
   case spaceToDepth(blockSize: Int)
 
+  // Between float and int8
+
+  /// x float32 → uint8 by the output's quantization
+  case quantizeLinear
+  /// x uint8 → float32 by the input's quantization. While a graph is imported, x may also be an int32 constant with the
+  /// zero point 0 and a scale for each index of its quantization's axis; a bundle has none of these.
+  case dequantizeLinear
+
   public static let add = binary(.add)
   public static let sub = binary(.sub)
   public static let mul = binary(.mul)
@@ -108,6 +116,8 @@ public enum OperatorKind: Equatable, Sendable {
     case .resize: "Resize"
     case .depthToSpace: "DepthToSpace"
     case .spaceToDepth: "SpaceToDepth"
+    case .quantizeLinear: "QuantizeLinear"
+    case .dequantizeLinear: "DequantizeLinear"
     }
   }
 }

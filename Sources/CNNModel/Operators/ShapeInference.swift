@@ -50,7 +50,7 @@ extension OperatorKind {
       _ = try inputs.shape(1, "slope", rank: 1)
       try inputs.channels(1, "slope", x[1])
       return x
-    case .relu, .clip, .dropout: return x
+    case .relu, .clip, .dropout, .quantizeLinear, .dequantizeLinear: return x
     case .unary:
       try inputs.require(1, "table", [256])
       return x

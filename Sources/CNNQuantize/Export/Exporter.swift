@@ -1,5 +1,6 @@
 import CNNData
 import CNNModel
+import CNNPasses
 import CNNRT
 import CNNSupport
 

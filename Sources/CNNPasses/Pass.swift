@@ -7,7 +7,7 @@ public struct Pass: Sendable {
   /// Changes the graph and says in how many places.
   public let rewrite: @Sendable (inout Graph) -> Int
 
-  init(_ name: String, _ rewrite: @escaping @Sendable (inout Graph) -> Int) {
+  package init(_ name: String, _ rewrite: @escaping @Sendable (inout Graph) -> Int) {
     self.name = name
     self.rewrite = rewrite
   }
@@ -25,7 +25,7 @@ public struct Pass: Sendable {
   }
 
   /// Rewrites one place after the other until `rewriteOne` finds none.
-  static func exhaustively(_ name: String, _ rewriteOne: @escaping @Sendable (inout Graph) -> Bool) -> Pass {
+  package static func exhaustively(_ name: String, _ rewriteOne: @escaping @Sendable (inout Graph) -> Bool) -> Pass {
     Pass(name) { graph in
       var count = 0
       while rewriteOne(&graph) { count += 1 }
@@ -43,16 +43,16 @@ extension Graph {
 
   /// Whether exactly one operator reads a tensor, once, and the network's caller does not see it: then nobody notices
   /// when its producer writes something else instead.
-  func isPrivate(_ tensor: String) -> Bool {
+  package func isPrivate(_ tensor: String) -> Bool {
     operators.reduce(0) { $0 + $1.inputs.count { $0 == tensor } } == 1 && !outputs.contains(tensor)
   }
 
   /// The elements of a float32 constant; nil for anything else.
-  func floats(_ name: String?) -> [Float]? { name.flatMap { tensors[$0]?.data?.floats } }
+  package func floats(_ name: String?) -> [Float]? { name.flatMap { tensors[$0]?.data?.floats } }
 
   /// Joins an operator to the one before it. The result keeps the earlier one's name, that of the layer which computes
   /// it, unless the network's caller knows the later one's.
-  mutating func merge(_ later: Int, into earlier: Int) {
+  package mutating func merge(_ later: Int, into earlier: Int) {
     let (before, after) = (operators[earlier].output, operators[later].output)
     if operators[later].activation != .none { operators[earlier].activation = operators[later].activation }
     operators.remove(at: later)

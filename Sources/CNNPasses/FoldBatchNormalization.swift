@@ -85,7 +85,7 @@ extension Graph {
   }
 
   /// Gives an operator a constant: in place of the one it has, or beside it where others read that one too.
-  mutating func setParameter(_ input: Int, of index: Int, to constant: Tensor) {
+  package mutating func setParameter(_ input: Int, of index: Int, to constant: Tensor) {
     var name = operators[index].input(input) ?? ""
     if name.isEmpty || !isPrivate(name) {
       let part = operators[index].kind.hasWeight ? ["x", "weight", "bias"][input] : "operand\(input)"
