@@ -31,7 +31,9 @@ extension OperatorKind {
     case .depthToSpace(let block, let mode):
       [("blocksize", .integer(block)), ("mode", .string(mode == .dcr ? "DCR" : "CRD"))]
     case .spaceToDepth(let block): [("blocksize", .integer(block))]
-    case .gemm, .matMul, .relu, .pRelu, .binary, .globalAveragePool, .globalMaxPool, .flatten: []
+    case .gemm, .matMul, .relu, .pRelu, .binary, .globalAveragePool, .globalMaxPool, .flatten, .quantizeLinear,
+      .dequantizeLinear:
+      []
     }
   }
 }
