@@ -31,6 +31,8 @@ package struct ONNXGraph: Equatable, Sendable {
   /// What the caller gives, without initialisers.
   package var inputs: [Value] = []
   package var outputs: [Value] = []
+  /// What the file says of values in between, by name; nothing checks it.
+  package var hints: [String: Value] = [:]
   /// From the file, "producer" among them: they travel into the bundle's metadata.
   package var metadata = Metadata()
 
