@@ -159,6 +159,7 @@ final class ReferenceRun {
         let (place, c) = (i[1] / x.shape[1], i[1] % x.shape[1])
         return x[[i[0], c, i[2] * b + place / b, i[3] * b + place % b]]
       }
+    case .quantizeLinear, .dequantizeLinear: preconditionFailure("only float networks are trained")
     }
     let (low, high) = op.activation.bounds
     if op.activation != .none { y.numbers = y.numbers.map { clamp($0, Double(low), Double(high)) } }
