@@ -137,6 +137,7 @@ private struct NaiveLayer {
         let part = i[1] / channels
         return [i[0], i[1] % channels, i[2] * b + part / b, i[3] * b + part % b]
       }
+    case .quantizeLinear, .dequantizeLinear: preconditionFailure("only float networks are quantized")
     }
   }
 
