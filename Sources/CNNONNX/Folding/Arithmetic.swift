@@ -119,7 +119,7 @@ extension Folding {
     case (.floats(let x), .integers(let y)):
       return ONNXTensor(shape: shape, floats: zip(x, y).map { powf($0, Float($1)) })
     case (.integers(let x), .floats(let y)):
-      let powers = zip(x, y).map { base.type.wrapped(Int64(saturating: Float(Glibc.pow(Double($0), Double($1))))) }
+      let powers = zip(x, y).map { base.type.wrapped(Int64(saturating: Glibc.pow(Double($0), Double($1)))) }
       return ONNXTensor(base.type, shape: shape, integers: powers)
     case (.integers(let x), .integers(let y)):
       return ONNXTensor(base.type, shape: shape, integers: zip(x, y).map { base.type.wrapped(Self.power($0, $1)) })

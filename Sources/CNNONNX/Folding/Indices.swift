@@ -195,7 +195,7 @@ extension ONNXTensor {
 
 extension Int64 {
   /// Without its fraction; NaN is 0.
-  init(saturating value: Float) {
+  init(saturating value: some BinaryFloatingPoint) {
     if value.isNaN {
       self = 0
     } else {

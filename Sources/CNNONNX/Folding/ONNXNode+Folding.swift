@@ -27,7 +27,8 @@ struct Folding {
   static let limit = 1 << 28
 
   static let rules: [String: Rule] = [
-    shapeRules, rearrangementRules, indexRules, arithmeticRules,
+    shapeRules, rearrangementRules, indexRules, arithmeticRules, comparisonRules, floatRules, reductionRules,
+    generationRules, matrixRules, castRules,
   ].reduce(into: [:]) { rules, family in rules.merge(family) { first, _ in first } }
 
   /// The rule of an operator with one output.

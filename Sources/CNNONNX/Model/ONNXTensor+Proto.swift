@@ -55,8 +55,8 @@ extension ONNXTensor {
 }
 
 /// The number of elements of a shape.
-/// - Throws: for a negative size, or sizes (those of 0 left out) of which the product is beyond 2⁴⁰: nothing computed
-///   from the sizes of a tensor overflows.
+/// - Throws: for a negative size, or sizes of which the product (without those of 0) is beyond 2⁴⁰, or 2²⁸ for a tensor
+///   without elements: nothing computed from the sizes of a tensor overflows, no loop over some of them is endless.
 func elementCount(_ shape: [Int]) throws(CNNError) -> Int {
   var product = 1
   for size in shape {
@@ -65,7 +65,9 @@ func elementCount(_ shape: [Int]) throws(CNNError) -> Int {
     guard !overflow && next <= 1 << 40 else { throw CNNError("its shape \(shape) has too many elements") }
     product = next
   }
-  return shape.contains(0) ? 0 : product
+  guard shape.contains(0) else { return product }
+  guard product <= Folding.limit else { throw CNNError("its shape \(shape) is too large") }
+  return 0
 }
 
 extension ONNXType {
