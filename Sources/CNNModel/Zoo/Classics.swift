@@ -15,10 +15,15 @@ extension Zoo {
     }
   }
 
-  /// AlexNet on one processor (Krizhevsky 2014), as torchvision has it: without local response normalisation.
+  /// AlexNet on one processor (Krizhevsky 2014), as torchvision has it: without local response normalisation. For small
+  /// images the first convolution is 3×3 and keeps the size.
   @Sendable static func alexnet(_ task: Task) -> any Layer {
     Sequential {
-      Conv2d(64, kernel: 11, stride: 4, padding: 2)
+      if task.isSmall {
+        Conv2d(64, kernel: 3, padding: 1)
+      } else {
+        Conv2d(64, kernel: 11, stride: 4, padding: 2)
+      }
       ReLU()
       MaxPool(3, stride: 2)
       Conv2d(192, kernel: 5, padding: 2)
@@ -44,16 +49,30 @@ extension Zoo {
     }
   }
 
-  /// VGG's configuration D (Simonyan and Zisserman 2014).
-  @Sendable static func vgg16(_ task: Task) -> any Layer {
+  /// AlexNet in two halves with local response normalisation (Krizhevsky et al. 2012), as Caffe's bvlc_alexnet has it,
+  /// for images of 227×227. For small images the first convolution is 3×3 and keeps the size.
+  @Sendable static func alexnetLRN(_ task: Task) -> any Layer {
     Sequential {
-      for (channels, layers) in [(64, 2), (128, 2), (256, 3), (512, 3), (512, 3)] {
-        for _ in 0..<layers {
-          Conv2d(channels, kernel: 3, padding: 1)
-          ReLU()
-        }
-        MaxPool(2)
+      if task.isSmall {
+        Conv2d(96, kernel: 3, padding: 1)
+      } else {
+        Conv2d(96, kernel: 11, stride: 4)
       }
+      ReLU()
+      LocalResponseNorm(5, alpha: 1e-4, beta: 0.75)
+      MaxPool(3, stride: 2, ceilMode: true)
+      Conv2d(256, kernel: 5, padding: 2, groups: 2)
+      ReLU()
+      LocalResponseNorm(5, alpha: 1e-4, beta: 0.75)
+      MaxPool(3, stride: 2, ceilMode: true)
+      Conv2d(384, kernel: 3, padding: 1)
+      ReLU()
+      Conv2d(384, kernel: 3, padding: 1, groups: 2)
+      ReLU()
+      Conv2d(256, kernel: 3, padding: 1, groups: 2)
+      ReLU()
+      MaxPool(3, stride: 2, ceilMode: true)
+
       Flatten()
       for _ in 0..<2 {
         Linear(4096)
@@ -62,6 +81,33 @@ extension Zoo {
       }
       Linear(task.classes)
       Softmax()
+    }
+  }
+
+  /// VGG (Simonyan and Zisserman 2014) with so many convolutions in each of its five stages. For small images the fully
+  /// connected layers of 4096 are left out, as is usual for CIFAR.
+  static func vgg(_ task: Task, convolutions: [Int], normalized: Bool = false) -> any Layer {
+    Sequential {
+      for (channels, count) in zip([64, 128, 256, 512, 512], convolutions) {
+        for _ in 0..<count {
+          Conv2d(channels, kernel: 3, padding: 1)
+          if normalized { BatchNorm() }
+          ReLU()
+        }
+        MaxPool(2, ceilMode: task.isSmall)
+      }
+      if task.isSmall {
+        head(task)
+      } else {
+        Flatten()
+        for _ in 0..<2 {
+          Linear(4096)
+          ReLU()
+          Dropout(0.5)
+        }
+        Linear(task.classes)
+        Softmax()
+      }
     }
   }
 

@@ -51,14 +51,10 @@ extension Zoo {
     }
   }
 
-  /// The paper's networks for ImageNet, with torchvision's stride in the 3×3 convolution of a bottleneck. For small
-  /// images the first convolution is 3×3 and keeps the size, as is usual for CIFAR.
+  /// The paper's networks for ImageNet, with torchvision's stride in the 3×3 convolution of a bottleneck.
   static func resNet(_ task: Task, blocks: [Int], bottleneck: Bool = false) -> any Layer {
     Sequential {
-      Conv2d(64, kernel: task.isSmall ? 3 : 7, stride: task.isSmall ? 1 : 2, padding: task.isSmall ? 1 : 3, bias: false)
-      BatchNorm()
-      ReLU()
-      if !task.isSmall { MaxPool(3, stride: 2, padding: 1) }
+      stem(task)
       for (stage, count) in blocks.enumerated() {
         for block in 0..<count {
           let width = 64 << stage
@@ -85,6 +81,17 @@ extension Zoo {
         }
       }
       head(task)
+    }
+  }
+
+  /// What a photograph is reduced to a quarter with. For small images the convolution is 3×3 and keeps the size, as is
+  /// usual for CIFAR.
+  static func stem(_ task: Task) -> Sequential {
+    Sequential {
+      Conv2d(64, kernel: task.isSmall ? 3 : 7, stride: task.isSmall ? 1 : 2, padding: task.isSmall ? 1 : 3, bias: false)
+      BatchNorm()
+      ReLU()
+      if !task.isSmall { MaxPool(3, stride: 2, padding: 1) }
     }
   }
 

@@ -23,7 +23,15 @@ public enum Zoo {
     Entry(name: "seed", layers: seed),
     Entry(name: "lenet5", layers: lenet5),
     Entry(name: "alexnet", layers: alexnet),
-    Entry(name: "vgg16", layers: vgg16),
+    Entry(name: "alexnet_lrn", layers: alexnetLRN),
+    Entry(name: "vgg11") { vgg($0, convolutions: [1, 1, 2, 2, 2]) },
+    Entry(name: "vgg13") { vgg($0, convolutions: [2, 2, 2, 2, 2]) },
+    Entry(name: "vgg16") { vgg($0, convolutions: [2, 2, 3, 3, 3]) },
+    Entry(name: "vgg19") { vgg($0, convolutions: [2, 2, 4, 4, 4]) },
+    Entry(name: "vgg11_bn") { vgg($0, convolutions: [1, 1, 2, 2, 2], normalized: true) },
+    Entry(name: "vgg13_bn") { vgg($0, convolutions: [2, 2, 2, 2, 2], normalized: true) },
+    Entry(name: "vgg16_bn") { vgg($0, convolutions: [2, 2, 3, 3, 3], normalized: true) },
+    Entry(name: "vgg19_bn") { vgg($0, convolutions: [2, 2, 4, 4, 4], normalized: true) },
     Entry(name: "squeezenet1_1", layers: squeezenet1_1),
     Entry(name: "resnet8", layers: resnet8),
     Entry(name: "resnet20") { cifarResNet($0, blocks: 3) },
@@ -32,8 +40,10 @@ public enum Zoo {
     Entry(name: "resnet18") { resNet($0, blocks: [2, 2, 2, 2]) },
     Entry(name: "resnet34") { resNet($0, blocks: [3, 4, 6, 3]) },
     Entry(name: "resnet50") { resNet($0, blocks: [3, 4, 6, 3], bottleneck: true) },
+    Entry(name: "densenet121", layers: densenet121),
     Entry(name: "mobilenet_v1", hasWidth: true, layers: mobilenetV1),
     Entry(name: "mobilenet_v2", hasWidth: true, layers: mobilenetV2),
+    Entry(name: "efficientnet_lite0", layers: efficientnetLite0),
   ]
 
   /// What `make` knows.
