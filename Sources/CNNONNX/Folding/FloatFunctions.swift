@@ -19,11 +19,14 @@ extension Folding {
     "Tan": function { tanf($0) },
     "Atan": function { atanf($0) },
     "Softplus": function { $0 > 20 ? $0 : log1pf(expf($0)) },
+    "Mish": function { $0 * tanhf($0 > 20 ? $0 : log1pf(expf($0))) },
     "Softsign": function { $0 / (1 + $0.magnitude) },
     "HardSwish": function { $0 * min(max($0 / 6 + 0.5, 0), 1) },
     "HardSigmoid": one(hardSigmoid),
     "LeakyRelu": one(leakyRelu),
     "Elu": one(elu),
+    "Selu": one(selu),
+    "Celu": one(celu),
     "Gelu": one(gelu),
   ]
 
@@ -49,6 +52,16 @@ extension Folding {
   private func elu() throws(CNNError) -> ONNXTensor {
     let alpha = node.float("alpha") ?? 1
     return try map { $0 < 0 ? alpha * expm1f($0) : $0 }
+  }
+
+  private func selu() throws(CNNError) -> ONNXTensor {
+    let (alpha, gamma) = (node.float("alpha") ?? 1.673_263_2, node.float("gamma") ?? 1.050_701)
+    return try map { gamma * ($0 < 0 ? alpha * expm1f($0) : $0) }
+  }
+
+  private func celu() throws(CNNError) -> ONNXTensor {
+    let alpha = node.float("alpha") ?? 1
+    return try map { $0 < 0 ? alpha * expm1f($0 / alpha) : $0 }
   }
 
   private func gelu() throws(CNNError) -> ONNXTensor {

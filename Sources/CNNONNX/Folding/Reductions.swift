@@ -9,6 +9,7 @@ extension Folding {
     "ReduceMin": one(reduceMin),
     "ReduceProd": one(reduceProd),
     "ReduceSumSquare": one(reduceSumSquare),
+    "ReduceL1": one(reduceL1),
     "ArgMax": one(argMax),
     "ArgMin": one(argMin),
     "CumSum": one(cumSum),
@@ -44,6 +45,12 @@ extension Folding {
 
   private func reduceProd() throws(CNNError) -> ONNXTensor {
     try reduce({ Float($0.reduce(1.0) { $0 * Double($1) }) }, { rows, _ in rows.reduce(1, &*) })
+  }
+
+  private func reduceL1() throws(CNNError) -> ONNXTensor {
+    try reduce(
+      { Float($0.reduce(0.0) { $0 + Double($1.magnitude) }) },
+      { rows, _ in rows.reduce(0) { $1 < 0 ? $0 &- $1 : $0 &+ $1 } })
   }
 
   private func reduceSumSquare() throws(CNNError) -> ONNXTensor {
