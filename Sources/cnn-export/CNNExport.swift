@@ -23,10 +23,12 @@ extension RangeRule: ExpressibleByArgument {}
 struct CNNExport: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "cnn-export",
-    abstract: "Makes a bundle for the board out of a trained one.",
+    abstract: "Makes a bundle for the board out of a trained one, or out of an ONNX file.",
     usage: """
       cnn-export RUN/model.cnn --int8 --data fashion-mnist --out model-int8.cnn [options]
       cnn-export RUN/model.cnn --float --out model-float.cnn [options]
+      cnn-export NET.onnx --out model.cnn [--input 224x224x3] [options]
+      cnn-export NET.onnx --int8 --data photos --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --out model-int8.cnn
       """,
     discussion: """
       Folds batch normalisation, fuses activations, quantizes (--int8), compresses, and puts recipe, labels and a \
@@ -35,12 +37,20 @@ struct CNNExport: ParsableCommand {
 
       Calibration uses training images that were not set aside for validation. The test images are read at the very \
       end, for the report alone. The same input and options give the same file to the bit.
+
+      An ONNX file becomes a bundle as it is, float or int8 with its own scales. --mean, --std and --channels give it the \
+      image recipe that it lacks; without them the network reads tensors. A float one with a recipe can be quantized \
+      here (--int8).
       """)
 
-  @Argument(help: "A float bundle, as cnn-train writes it.", completion: .file(extensions: ["cnn"]))
+  @Argument(
+    help: "A float bundle, as cnn-train writes it, or an ONNX file.", completion: .file(extensions: ["cnn", "onnx"]))
   var model: String
 
-  @Flag var type: ExportType
+  @Flag var type: ExportType?
+
+  @OptionGroup(title: "ONNX files")
+  var onnx: ONNXOptions
 
   @Option(help: ArgumentHelp(dataSourceHelp))
   var data: String?
@@ -78,14 +88,28 @@ struct CNNExport: ParsableCommand {
   func validate() throws {
     guard 1...1_000_000 ~= calibration else { throw ValidationError("--calibration must be 1 to 1000000") }
     guard 1...64 ~= threads ?? 1 else { throw ValidationError("--threads must be 1 to 64") }
-    guard type == .float || data != nil else {
+    guard type != .int8 || data != nil else {
       throw ValidationError("--int8 needs images to calibrate with: name a data set with --data")
+    }
+    guard isONNX || type != nil else { throw ValidationError("Missing one of: '--int8', '--float'") }
+    guard isONNX || onnx.isEmpty else {
+      throw ValidationError("--input, --mean, --std, --channels and --labels are for ONNX files: a bundle has its own")
     }
   }
 
+  private var isONNX: Bool { model.hasSuffix(".onnx") }
+
   func run() throws {
-    let source = try BundleReader(path: model)
     try refuseOverwriting()
+    guard isONNX else { return try export(try BundleReader(path: model)) }
+    let network = try ONNXExport(model, onnx)
+    if type != nil { return try export(try network.reader(model)) }
+    let bytes = try network.bytes(tool: "cnn-export \(Library.version)", codec: stored ? .stored : .deflate)
+    try AtomicFile.write(bytes, to: out)
+    if !quiet { print(network.report(model, to: out, fileBytes: bytes.count)) }
+  }
+
+  private func export(_ source: BundleReader) throws {
     let data = try data.map { try dataSource($0, imageOptions(source)) }
     let result = try Exporter(tool: "cnn-export \(Library.version)", options: options)
       .export(source, name: model, as: out, data: data)
