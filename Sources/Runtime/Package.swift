@@ -4,22 +4,32 @@ import PackageDescription
 
 let here = Context.packageDirectory
 // No module of the library allocates on the Swift heap: memory comes from the one arena that each function states.
+/// Nothing unwinds through Embedded Swift; the unwind tables of the C shims would bring everything else's along.
 let embedded: [SwiftSetting] = [
   .enableExperimentalFeature("Embedded"),
   .enableExperimentalFeature("Extern"),
   .unsafeFlags([
     "-wmo", "-Osize", "-no-allocations", "-Xfrontend", "-function-sections", "-I", "\(here)/../../Include", "-Xcc",
-    "-ffp-contract=off",
+    "-ffp-contract=off", "-Xcc", "-fno-asynchronous-unwind-tables",
   ]),
 ]
 
 /// Kernels rely on what Bundle has checked. They are compiled for size too, but for their inner loops (`@_optimize(speed)`): also because what is
-/// not inlined there, the filling of an array of vectors, the linker would share between instruction sets.
+/// not inlined there, the filling of an array of vectors, the linker would share between instruction sets. No stack protector: what
+/// they keep on the stack is indexed by their own loops, and nothing is read there that a caller wrote.
 let unchecked: [SwiftSetting] = [
-  .unsafeFlags(["-Xfrontend", "-remove-runtime-asserts", "-enforce-exclusivity=unchecked"])
+  .unsafeFlags([
+    "-Xfrontend", "-remove-runtime-asserts", "-enforce-exclusivity=unchecked", "-Xfrontend", "-disable-stack-protector",
+  ])
 ]
-/// Instructions that occur several times become functions.
-let outlined: [SwiftSetting] = [.unsafeFlags(["-Xllvm", "-enable-machine-outliner=always"])]
+/// The modules around the kernels are compiled when the library is linked, as one: SwiftPM has each source file compiled by
+/// itself, and what two files have in common stays twice. So their objects are LLVM bitcode. (The compiler's merging of
+/// functions leaves some without a name, which bitcode does not allow; the linker folds those that are the same.)
+/// The overflows in a function share one trap.
+let atLink: [SwiftSetting] = [
+  .unsafeFlags(
+    ["-emit-bc", "-disable-llvm-merge-functions-pass", "-mergeable-traps"].flatMap { ["-Xfrontend", $0] })
+]
 
 /// A module whose every instruction may use one instruction set. It compiles the sources of Kernels/Core itself (a
 /// symbolic link), so that none of its symbols can stand in for another module's, and is reached only through the C
@@ -78,20 +88,20 @@ let package = Package(
         .unsafeFlags(["-wmo", "-O", "-parse-as-library", "-I", "\(here)/../../Include"]),
       ],
       linkerSettings: [.unsafeFlags(["-enable-experimental-feature", "Embedded"])]),
-    .target(name: "Bundle", dependencies: ["CPlatform"], path: "Bundle", swiftSettings: embedded + outlined),
-    .target(name: "Plan", dependencies: ["Bundle", "CKernels"], path: "Plan", swiftSettings: embedded + outlined),
-    .target(name: "Run", dependencies: ["Plan"], path: "Run", swiftSettings: embedded + outlined),
+    .target(name: "Bundle", dependencies: ["CPlatform"], path: "Bundle", swiftSettings: embedded + atLink),
+    .target(name: "Plan", dependencies: ["Bundle", "CKernels"], path: "Plan", swiftSettings: embedded + atLink),
+    .target(name: "Run", dependencies: ["Plan"], path: "Run", swiftSettings: embedded + atLink),
     .target(
       name: "Training", dependencies: ["Plan", "Run", "CTrainingKernels", "CVector"], path: "Training",
-      swiftSettings: embedded + outlined),
-    .target(name: "Caller", dependencies: ["Plan"], path: "Caller", swiftSettings: embedded + outlined),
+      swiftSettings: embedded + atLink),
+    .target(name: "Caller", dependencies: ["Plan"], path: "Caller", swiftSettings: embedded + atLink),
     .target(
       name: "TrainingABI", dependencies: ["Caller", "Training"], path: "TrainingABI",
-      swiftSettings: embedded + outlined,
+      swiftSettings: embedded + atLink,
       linkerSettings: soname("libcnnrt-train").isEmpty ? [] : [.unsafeFlags(soname("libcnnrt-train"))]),
     .target(
       name: "ABI", dependencies: ["Caller", "Run"] + kernelTargets.map { .byName(name: $0.name) },
-      path: "ABI", swiftSettings: embedded + outlined,
+      path: "ABI", swiftSettings: embedded + atLink,
       linkerSettings: [
         .linkedLibrary("z"),
         .unsafeFlags(
@@ -101,6 +111,8 @@ let package = Package(
             "-enable-experimental-feature", "Embedded", "-use-ld=lld", "-Xlinker", "--icf=all",
             "-Xlinker", "--version-script=\(here)/cnnrt.map", "-Xlinker", "--gc-sections",
             "-Xlinker", "-Bsymbolic", "-Xlinker", "-z", "-Xlinker", "defs",
+            // Instructions that occur several times become functions.
+            "-Xlinker", "-mllvm", "-Xlinker", "-enable-machine-outliner=always", "-Xlinker", "\(here)/discard.ld",
           ] + soname("libcnnrt")),
       ]),
   ] + kernelTargets)
