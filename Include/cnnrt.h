@@ -188,7 +188,7 @@ cnnrt_status cnnrt_model_get_recipe(const cnnrt_model *model, cnnrt_recipe *reci
 typedef struct cnnrt_session cnnrt_session;
 
 /* Runs task(task_context, 0) … task(task_context, count − 1), each exactly once, in any order, at the same time or one after another,
- * and returns when all have ended. */
+ * and returns when all have ended. No exception may leave it: nothing unwinds through the library. */
 typedef void (*cnnrt_parallel_for)(void *context, void (*task)(void *task_context, int32_t index), void *task_context, int32_t count);
 
 enum { CNNRT_SESSION_PROFILE = 1 /* time every layer in cnnrt_session_run */ };

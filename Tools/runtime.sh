@@ -1,5 +1,6 @@
 # Sourced by Tools/cross and Tools/fuzz, after common.sh: compiles the library's modules without SwiftPM, for processors and
-# sanitizers that it cannot be told about. The flags are those of Sources/Runtime/Package.swift, but the kernels are compiled for speed.
+# sanitizers that it cannot be told about. The flags are those of Sources/Runtime/Package.swift, but the kernels are compiled
+# for speed, and the other modules one by one, not when the library is linked.
 # Before use: work=FOLDER for what is made, swift_flags=(…) for every module.
 
 # SwiftPM writes these module maps by itself.

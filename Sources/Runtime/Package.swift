@@ -3,8 +3,8 @@
 import PackageDescription
 
 let here = Context.packageDirectory
-// No module of the library allocates on the Swift heap: memory comes from the one arena that each function states.
-/// Nothing unwinds through Embedded Swift; the unwind tables of the C shims would bring everything else's along.
+// No module of the library allocates on the Swift heap: memory comes from the one arena that each function states. Embedded
+// Swift does not unwind; with unwind tables for the C shims, LLVM would write them for everything beside them too.
 let embedded: [SwiftSetting] = [
   .enableExperimentalFeature("Embedded"),
   .enableExperimentalFeature("Extern"),
@@ -14,9 +14,9 @@ let embedded: [SwiftSetting] = [
   ]),
 ]
 
-/// Kernels rely on what Bundle has checked. They are compiled for size too, but for their inner loops (`@_optimize(speed)`): also because what is
-/// not inlined there, the filling of an array of vectors, the linker would share between instruction sets. No stack protector: what
-/// they keep on the stack is indexed by their own loops, and nothing is read there that a caller wrote.
+/// Kernels rely on what Bundle has checked. They are compiled for size too, but for their inner loops (`@_optimize(speed)`):
+/// also because what is not inlined there, the filling of an array of vectors, the linker would share between instruction
+/// sets. No stack protector: what they keep on the stack is indexed by their own loops, not by what a file says.
 let unchecked: [SwiftSetting] = [
   .unsafeFlags([
     "-Xfrontend", "-remove-runtime-asserts", "-enforce-exclusivity=unchecked", "-Xfrontend", "-disable-stack-protector",
