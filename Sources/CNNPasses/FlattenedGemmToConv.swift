@@ -4,34 +4,33 @@ extension Pass {
   /// Flatten, then Gemm: a Conv whose kernel is as large as the image. The weights stay as they are (row-major [O,
   /// C·H·W] is [O, C, H, W]), and the image need not be brought from blocks into row-major order first. What is
   /// flattened afterwards is a single pixel, which costs nothing.
-  public static let flattenedGemmToConv = Pass.exhaustively("flattened-gemm-to-conv") { graph in
-    for index in graph.operators.indices where graph.operators[index].kind == .gemm {
-      guard let flatten = graph.producer(of: graph.operators[index].inputs[0]),
-        graph.operators[flatten].kind == .flatten,
-        let shape = graph.tensors[graph.operators[flatten].inputs[0]]?.shape, shape.count == 4, shape[2] * shape[3] > 1,
-        let weight = graph.tensors[graph.operators[index].inputs[1]], weight.isConstant
-      else { continue }
-      graph.replaceGemm(index, behind: flatten, image: shape, weight: weight)
-      return true
-    }
-    return false
+  public static let flattenedGemmToConv = Pass.everywhere("flattened-gemm-to-conv") { graph, index in
+    guard graph[index].kind == .gemm, graph.isFloat(graph[index].inputs[0]),
+      let flatten = graph.producer(of: graph[index].inputs[0]),
+      graph[flatten].kind == .flatten
+    else { return false }
+    let image = graph.shape(of: graph[flatten].inputs[0])
+    guard image.count == 4, image[2] * image[3] > 1, let weight = graph.tensors[graph[index].inputs[1]],
+      weight.isConstant
+    else { return false }
+    graph.replaceGemm(index, behind: flatten, image: image, weight: weight)
+    return true
   }
 }
 
-extension Graph {
+extension GraphEditor {
   fileprivate mutating func replaceGemm(_ index: Int, behind flatten: Int, image: [Int], weight: Tensor) {
     let channels = weight.shape[0]
     var reshaped = weight
     reshaped.shape = [channels] + image[1...]
     setParameter(1, of: index, to: reshaped)
 
-    let result = operators[index].output
-    let pixel = freeName("\(operators[index].name).pixel")
+    let (name, result) = (self[index].name, self[index].output)
+    let pixel = freeName("\(name).pixel")
     tensors[pixel] = Tensor(.float32, shape: [image[0], channels, 1, 1])
-    operators[index].kind = .conv(Window(kernelHeight: image[2], kernelWidth: image[3]))
-    operators[index].inputs[0] = operators[flatten].inputs[0]
-    operators[index].outputs = [pixel]
-    let name = freeName("\(operators[index].name).flatten")
-    operators.insert(Operator(name, .flatten, inputs: [pixel], outputs: [result]), at: index + 1)
+    self[index].kind = .conv(Window(kernelHeight: image[2], kernelWidth: image[3]))
+    self[index].outputs = [pixel]
+    rewire(0, of: index, to: self[flatten].inputs[0])
+    insert("\(name).flatten", .flatten, [pixel], writing: result, after: index)
   }
 }

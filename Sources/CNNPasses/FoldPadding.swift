@@ -1,29 +1,74 @@
 import CNNModel
 
 extension Pass {
-  /// Zeros put around an image, then Conv: the convolution's own padding.
-  public static let foldPadding = Pass.exhaustively("fold-padding") { graph in
-    for index in graph.operators.indices {
-      guard case .conv(var window, let group) = graph.operators[index].kind,
-        let producer = graph.producer(of: graph.operators[index].inputs[0]),
-        case .pad(let padding) = graph.operators[producer].kind, padding.isBorderOfZeros
-      else { continue }
-      window.padTop += padding.begins[2]
-      window.padLeft += padding.begins[3]
-      window.padBottom += padding.ends[2]
-      window.padRight += padding.ends[3]
-      graph.operators[index].kind = .conv(window, group: group)
-      graph.operators[index].inputs[0] = graph.operators[producer].inputs[0]
-      return true
+  /// Pad around an image, then Conv or a pool: the window's own padding, where it means the same. Conv and AveragePool
+  /// that counts it take zeros, MaxPool what is not above the values that are there.
+  public static let foldPadding = Pass.everywhere("fold-padding") { graph, index in
+    let x = graph[index].inputs[0]
+    guard let producer = graph.producer(of: x), case .pad(let padding) = graph[producer].kind,
+      let value = padding.border, graph.isFloat(x),
+      let kind = graph[index].kind.padded(
+        by: padding, of: value, noneBelow: graph.lowerBound(graph[producer].inputs[0]))
+    else { return false }
+    let image = graph[producer].inputs[0]
+    let inputs = [image] + graph[index].inputs.dropFirst()
+    // A pool may find a window in the padding, which has no result.
+    guard let shape = try? kind.outputShape(inputs.map { graph.tensors[$0]?.shape }),
+      shape == graph.shape(of: graph[index].output)
+    else { return false }
+    graph[index].kind = kind
+    graph.rewire(0, of: index, to: image)
+    return true
+  }
+}
+
+extension OperatorKind {
+  /// With padding of its own instead of a border of `value` around its image, which has no values below a bound.
+  fileprivate func padded(by padding: Padding, of value: Float, noneBelow bound: Float) -> OperatorKind? {
+    switch self {
+    case .conv(let window, let group) where value == 0: .conv(window.padded(by: padding), group: group)
+    case .averagePool(let window, let countIncludePad, false)
+    where value == 0 && (countIncludePad || window.isUnpadded):
+      .averagePool(window.padded(by: padding), countIncludePad: true)
+    case .maxPool(let window, let ceilMode) where value <= bound:
+      .maxPool(window.padded(by: padding), ceilMode: ceilMode)
+    default: nil
     }
-    return false
+  }
+}
+
+extension Window {
+  fileprivate func padded(by padding: Padding) -> Window {
+    var result = self
+    result.padTop += padding.begins[2]
+    result.padLeft += padding.begins[3]
+    result.padBottom += padding.ends[2]
+    result.padRight += padding.ends[3]
+    return result
   }
 }
 
 extension Padding {
-  /// Around the pixels of [N,C,H,W], nothing cut off.
-  fileprivate var isBorderOfZeros: Bool {
-    mode == .constant(0) && begins.count == 4 && begins[1] == 0 && ends[1] == 0
-      && (begins + ends).allSatisfy { $0 >= 0 }
+  /// The one value around the pixels of [N,C,H,W]; nil where something is cut off or put elsewhere.
+  fileprivate var border: Float? {
+    guard case .constant(let value) = mode, begins.count == 4, begins[1] == 0, ends[1] == 0,
+      (begins + ends).allSatisfy({ $0 >= 0 })
+    else { return nil }
+    return value
+  }
+}
+
+extension GraphEditor {
+  /// What the values of a tensor are not below, as far as its operator says.
+  fileprivate func lowerBound(_ tensor: String) -> Float {
+    let none = -Float.greatestFiniteMagnitude
+    guard let index = producer(of: tensor) else { return none }
+    let own: Float =
+      switch self[index].kind {
+      case .relu, .unary(.sigmoid), .unary(.hardSigmoid), .softmax: 0
+      case .clip(let min, _): min
+      default: none
+      }
+    return max(own, self[index].activation.bounds.lower, none)
   }
 }

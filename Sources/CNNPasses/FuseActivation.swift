@@ -3,18 +3,15 @@ import CNNModel
 extension Pass {
   /// Relu or Clip behind an operator that can clamp its result becomes that operator's activation: the result is clamped
   /// in registers instead of being stored and read again.
-  public static let fuseActivation = Pass.exhaustively("fuse-activation") { graph in
-    for index in graph.operators.indices {
-      guard let activation = Activation(graph.operators[index].kind) else { continue }
-      let input = graph.operators[index].inputs[0]
-      guard graph.isPrivate(input), let producer = graph.producer(of: input),
-        graph.operators[producer].kind.canFuseActivation, graph.operators[producer].activation == .none
-      else { continue }
-      graph.merge(index, into: producer)
-      graph.operators[producer].activation = activation
-      return true
-    }
-    return false
+  public static let fuseActivation = Pass.everywhere("fuse-activation") { graph, index in
+    guard let activation = Activation(graph[index].kind) else { return false }
+    let input = graph[index].inputs[0]
+    guard graph.isFloat(input), graph.isPrivate(input), let producer = graph.producer(of: input),
+      graph[producer].kind.canFuseActivation, graph[producer].activation == .none
+    else { return false }
+    graph.merge(index, into: producer)
+    graph[producer].activation = activation
+    return true
   }
 }
 

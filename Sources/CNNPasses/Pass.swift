@@ -1,7 +1,7 @@
 import CNNModel
 
-/// A rewrite of a float graph into one that computes the same with less. Small and independent, so that each is tested
-/// by itself; what one makes possible the next one does.
+/// A rewrite of a graph into one that computes the same with less. Small and independent, so that each is tested by
+/// itself; what one makes possible the next one does.
 public struct Pass: Sendable {
   public let name: String
   /// Changes the graph and says in how many places.
@@ -12,10 +12,18 @@ public struct Pass: Sendable {
     self.rewrite = rewrite
   }
 
-  /// What every export does, in this order.
-  public static let forInference: [Pass] = [
-    .removeDropout, .foldPadding, .foldBatchNormalization, .fuseActivation, .flattenedGemmToConv, .removeUnused,
+  /// What is done with a network that comes from elsewhere, in this order: its form becomes that of our own. No
+  /// operator changes sides with a QuantizeLinear or DequantizeLinear.
+  public static let forImport: [Pass] = [
+    .removeIdentities, .mergeDuplicates, .matMulToGemm, .cancelTransposes, .recogniseGlobalPools, .cancelReshapes,
+    .recogniseActivations, .foldPadding, .mergeConcats, .removeUnused,
   ]
+
+  /// What every export does, in this order.
+  public static let forInference: [Pass] =
+    forImport.dropLast() + [
+      .foldBatchNormalization, .foldScale, .fuseActivation, .flattenedGemmToConv, .removeUnused,
+    ]
 
   /// Operators whose results nobody reads, tensors that nobody names.
   public static let removeUnused = Pass("remove-unused") { graph in
@@ -24,13 +32,34 @@ public struct Pass: Sendable {
     return before - graph.operators.count
   }
 
-  /// Rewrites one place after the other until `rewriteOne` finds none.
-  package static func exhaustively(_ name: String, _ rewriteOne: @escaping @Sendable (inout Graph) -> Bool) -> Pass {
+  /// Tries a rule at each operator, again and again until it holds nowhere.
+  package static func everywhere(
+    _ name: String, _ rule: @escaping @Sendable (inout GraphEditor, Int) -> Bool
+  ) -> Pass {
     Pass(name) { graph in
-      var count = 0
-      while rewriteOne(&graph) { count += 1 }
+      var editor = GraphEditor(graph)
+      let count = editor.apply(rule)
+      if count > 0 { graph = editor.graph }
       return count
     }
+  }
+}
+
+extension GraphEditor {
+  /// Tries a rule at each operator, in their order, until it holds nowhere.
+  /// - Returns: how often it held.
+  package mutating func apply(_ rule: (inout GraphEditor, Int) -> Bool) -> Int {
+    var count = 0
+    var before: Int
+    repeat {
+      before = count
+      var index = first
+      while let number = index {
+        while contains(number), rule(&self, number) { count += 1 }
+        index = next(after: number)
+      }
+    } while count > before
+    return count
   }
 }
 
@@ -39,27 +68,5 @@ extension Graph {
   @discardableResult
   public mutating func run(_ passes: [Pass]) -> [(pass: String, rewrites: Int)] {
     passes.map { ($0.name, $0.rewrite(&self)) }
-  }
-
-  /// Whether exactly one operator reads a tensor, once, and the network's caller does not see it: then nobody notices
-  /// when its producer writes something else instead.
-  package func isPrivate(_ tensor: String) -> Bool {
-    operators.reduce(0) { $0 + $1.inputs.count { $0 == tensor } } == 1 && !outputs.contains(tensor)
-  }
-
-  /// The elements of a float32 constant; nil for anything else.
-  package func floats(_ name: String?) -> [Float]? { name.flatMap { tensors[$0]?.data?.floats } }
-
-  /// Joins an operator to the one before it. The result keeps the earlier one's name, that of the layer which computes
-  /// it, unless the network's caller knows the later one's.
-  package mutating func merge(_ later: Int, into earlier: Int) {
-    let (before, after) = (operators[earlier].output, operators[later].output)
-    if operators[later].activation != .none { operators[earlier].activation = operators[later].activation }
-    operators.remove(at: later)
-    if outputs.contains(after) {
-      operators[earlier].outputs = [after]
-    } else {
-      replaceUses(of: after, with: before)
-    }
   }
 }

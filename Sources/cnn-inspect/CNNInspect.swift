@@ -14,7 +14,15 @@ struct CNNInspect: ParsableCommand {
   @Flag(help: "Print JSON.")
   var json = false
 
+  @Flag(help: "Show instead what each pass of an export would do to the network, a float bundle.")
+  var passes = false
+
   func run() throws {
+    if passes {
+      let inspection = try PassInspection(path: bundle)
+      print(json ? inspection.json.text : inspection.text)
+      return
+    }
     let inspection = try Inspection(path: bundle)
     print(json ? inspection.json.text : inspection.text)
     if let error = inspection.error { throw error }

@@ -119,7 +119,7 @@ import Testing
     let read = net.conv("input", 4)
     let joined = net.append(.concat(), [own, read, "input"])
     let other = net.relu(net.conv(read, 5))
-    let sum = net.conv(net.append(.concat(), [net.append(.maxPool(Window(1)), [joined]), other]), 3)
+    let sum = net.conv(net.append(.concat(), [net.append(.maxPool(Window(3, padding: 1)), [joined]), other]), 3)
     let graph = try net.finished(sum)
     let first = graph.operators[0].output
     let groups = graph.calibratedTensors

@@ -1,4 +1,5 @@
 import CNNModel
+import CNNPasses
 import Foundation
 import Testing
 
@@ -117,6 +118,39 @@ import Testing
       #expect(try attributes("Clip")["max"] as? Double == 6)
       #expect(try attributes("ConvTranspose")["output_padding"] as? [Int] == [0, 0])
     }
+  }
+
+  /// The passes that the library runs, with its counts; the file stays as it is.
+  @Test func passesAreCounted() throws {
+    let graph = try Zoo.make("resnet8", classes: 3, input: ImageSize(height: 28, width: 28, channels: 1))
+    var expected = graph
+    let done = expected.run(Pass.forInference)
+    #expect(done.contains { $0.rewrites == 7 } && expected.operators.count < graph.operators.count)
+    try withTemporaryFolder { folder in
+      let path = folder.appending(path: "net.cnn").path
+      try BundleWriter().write(graph, to: path)
+      let bytes = try Data(contentsOf: URL(filePath: path))
+      let found = try json(try tool.run([path, "--passes", "--json"]).output)
+      let passes = try #require(found["passes"] as? [[String: Any]])
+      #expect(passes.map { $0["pass"] as? String } == done.map(\.pass))
+      #expect(passes.map { $0["rewrites"] as? Int } == done.map(\.rewrites))
+      #expect(
+        passes.dropFirst().map { $0["operators_before"] as? Int }
+          == passes.dropLast().map { $0["operators_after"] as? Int })
+      let total = try #require(found["total"] as? [String: Any])
+      #expect(total["operators_before"] as? Int == graph.operators.count)
+      #expect(total["operators_after"] as? Int == expected.operators.count)
+      #expect(total["rewrites"] as? Int == done.reduce(0) { $0 + $1.rewrites })
+      let text = try tool.run([path, "--passes"]).output.split(separator: "\n").map { $0.split(separator: " ") }
+      #expect(
+        text.contains(["fold-batch-normalization", "7", "\(graph.operators.count)", "\(graph.operators.count - 7)"]))
+      #expect(try Data(contentsOf: URL(filePath: path)) == bytes)
+    }
+  }
+
+  @Test func passesOfAnInt8BundleAreRefused() throws {
+    let result = try tool.run([FuzzCorpusTests.folder.appending(path: "grey-int8.cnn").path, "--passes"])
+    #expect(result.exitCode == 1 && !result.crashed && result.error.contains("is quantized"))
   }
 
   @Test func damagedWeightsAreNamed() throws {

@@ -14,7 +14,7 @@ extension Graph {
       throw CNNError("there is no layer with weights to quantize", advice: "export it with --float")
     }
     let groups = QuantizationGroups(self)
-    var result = self
+    var result = GraphEditor(self)
     for input in inputs { try result.store(input, quantizations[input]) }
     for index in operators.indices {
       let layer = operators[index]
@@ -26,31 +26,33 @@ extension Graph {
         try result.quantizeConstants(of: index)
       } catch { throw error.inside("layer \(layer.name)") }
     }
-    return result
+    return result.graph
   }
 
   /// The tensors that need a quantization of their own, each with those tensors whose values it should suit.
   public var calibratedTensors: [String: [String]] { QuantizationGroups(self).calibrated(self) }
+}
 
-  private mutating func store(_ tensor: String, _ quantization: AffineQuantization?) throws(CNNError) {
+extension GraphEditor {
+  fileprivate mutating func store(_ tensor: String, _ quantization: AffineQuantization?) throws(CNNError) {
     guard let quantization else { throw CNNError("was not calibrated", at: "tensor \(tensor)") }
     tensors[tensor]!.type = .uint8
     tensors[tensor]!.quantization = Quantization(scale: quantization.scale, zeroPoint: quantization.zeroPoint)
   }
 
   /// What a layer reads beside activations, in the form that its int8 kernel takes.
-  private mutating func quantizeConstants(of index: Int) throws(CNNError) {
-    switch operators[index].kind {
+  fileprivate mutating func quantizeConstants(of index: Int) throws(CNNError) {
+    switch self[index].kind {
     case .conv, .convTranspose, .gemm: try quantizeWeights(of: index)
     case .unary(let function): addTable(function, to: index)
     case .binary, .matMul:
-      for input in operators[index].inputs.indices { try quantizeOperand(input, of: index) }
+      for input in self[index].inputs.indices { try quantizeOperand(input, of: index) }
     default: break
     }
   }
 
   private mutating func quantizeWeights(of index: Int) throws(CNNError) {
-    let layer = operators[index]
+    let layer = self[index]
     let shape = tensors[layer.inputs[1]]!.shape
     guard let weights = floats(layer.inputs[1]) else { throw CNNError("its weight is not a float32 constant") }
     let order = try WeightOrder(of: layer.kind, weightShape: shape)
@@ -70,17 +72,17 @@ extension Graph {
   }
 
   private mutating func addTable(_ function: UnaryFunction, to index: Int) {
-    let layer = operators[index]
+    let layer = self[index]
     let table = function.table(
       from: tensors[layer.inputs[0]]!.quantization!, to: tensors[layer.output]!.quantization!)
     let name = freeName("\(layer.name).table")
-    operators[index].inputs = [layer.inputs[0], name]
+    self[index].inputs = [layer.inputs[0], name]
     tensors[name] = Tensor(.uint8(table), shape: [256])
   }
 
   /// A constant operand of Add, Sub, Mul, Div, MatMul: all of its values fit.
   private mutating func quantizeOperand(_ input: Int, of index: Int) throws(CNNError) {
-    guard let constant = tensors[operators[index].inputs[input]], constant.isConstant else { return }
+    guard let constant = tensors[self[index].inputs[input]], constant.isConstant else { return }
     guard let values = constant.data?.floats, values.allSatisfy(\.isFinite) else {
       throw CNNError("its constant operand is not float32 or not finite")
     }
