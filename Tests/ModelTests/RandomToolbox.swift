@@ -13,6 +13,7 @@ struct RandomToolbox {
     "conv", "grouped", "depthwise", "transposed", "relu", "clip", "unary", "prelu", "add", "sub", "mul", "div",
     "constant", "concat", "slice", "pad", "reshape", "transpose", "resize", "depthtospace", "spacetodepth", "reduce",
     "lrn", "groupnorm", "instancenorm", "layernorm", "dropout", "matmul", "softmax", "maxpool", "averagepool",
+    "convert",
   ]
 
   private init(_ graphs: RandomGraphs, quantized: Bool) {
@@ -156,6 +157,10 @@ struct RandomToolbox {
       let scale = flip() ? constant(name + ".scale", normalised) : ""
       let parameters = flip() ? [scale, constant(name + ".bias", normalised)] : scale.isEmpty ? [] : [scale]
       try add(name, .layerNormalization(axis: axis, epsilon: 1e-5), [x] + parameters)
+    case "convert":
+      // To the other type, and back.
+      try add(name, quantized ? .dequantizeLinear : .quantizeLinear)
+      try add(name + ".back", quantized ? .quantizeLinear : .dequantizeLinear)
     case "matmul":
       let b = try factor(name + ".b", [w, 1 + below(6)])
       try add(name, .matMul, [x, b])
@@ -204,6 +209,12 @@ struct RandomToolbox {
     let activation: Activation = kind.canFuseActivation ? graphs.pick([.none, .relu, .clip(min: 0, max: 6)]) : .none
     let layer = Operator(name, kind, inputs: inputs, outputs: [name], activation: activation)
     var output = self.activation(try graph.outputShape(of: layer))
+    switch kind {
+    case .quantizeLinear:
+      output = Tensor(.uint8, shape: shape, quantization: .init(scale: graphs.scale(), zeroPoint: 7))
+    case .dequantizeLinear: output = Tensor(shape: shape)
+    default: break
+    }
     if kind.keepsValues { output.quantization = graph.tensors[inputs[0]]!.quantization }
     graph.operators.append(layer)
     graph.tensors[name] = output

@@ -22,8 +22,14 @@ struct NaiveNetwork {
 
   /// A tensor's real values.
   func real(_ name: String) -> [Double] {
-    guard let quantization = graph.tensors[name]!.quantization, quantization.scales.count == 1 else {
-      return values[name]!
+    let tensor = graph.tensors[name]!
+    guard let quantization = tensor.quantization else { return values[name]! }
+    // A scale for each index of an axis, for each index of those before it and each element of those behind it.
+    if quantization.scales.count > 1 {
+      let inner = tensor.shape[(quantization.axis + 1)...].reduce(1, *)
+      return values[name]!.enumerated().map { place, value in
+        value * Double(quantization.scales[place / inner % quantization.scales.count])
+      }
     }
     return values[name]!.map { ($0 - Double(quantization.zeroPoint)) * Double(quantization.scales[0]) }
   }
@@ -71,7 +77,7 @@ private struct NaiveLayer {
     case .convTranspose(let window, let group, _, _): return transposed(window, group)
     case .gemm: return convolution(Window(1), 1)
     case .matMul: return matMul()
-    case .flatten, .reshape, .dropout: return x
+    case .flatten, .reshape, .dropout, .quantizeLinear, .dequantizeLinear: return x
     case .relu: return x.map { max($0, 0) }
     case .clip(let low, let high): return x.map { min(max($0, Double(low)), Double(high)) }
     case .unary(let function): return x.map { apply(function, $0) }
@@ -137,7 +143,6 @@ private struct NaiveLayer {
         let part = i[1] / channels
         return [i[0], i[1] % channels, i[2] * b + part / b, i[3] * b + part % b]
       }
-    case .quantizeLinear, .dequantizeLinear: preconditionFailure("only float networks are quantized")
     }
   }
 

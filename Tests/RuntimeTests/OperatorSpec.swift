@@ -42,8 +42,12 @@ struct OperatorSpec: Codable {
     "ReduceMean": CNNB_OP_REDUCE_MEAN, "ReduceSum": CNNB_OP_REDUCE_SUM, "ReduceMax": CNNB_OP_REDUCE_MAX,
     "ReduceMin": CNNB_OP_REDUCE_MIN, "LayerNormalization": CNNB_OP_LAYER_NORMALIZATION,
     "GroupNormalization": CNNB_OP_GROUP_NORMALIZATION, "InstanceNormalization": CNNB_OP_INSTANCE_NORMALIZATION,
-    "MatMul": CNNB_OP_MATMUL, "Dropout": CNNB_OP_DROPOUT,
+    "MatMul": CNNB_OP_MATMUL, "Dropout": CNNB_OP_DROPOUT, "QuantizeLinear": CNNB_OP_QUANTIZE_LINEAR,
+    "DequantizeLinear": CNNB_OP_DEQUANTIZE_LINEAR,
   ]
+  /// What has a float32 and a uint8 side, which is `conversion` in bundles of one operator.
+  static let conversions = ["DequantizeLinear", "QuantizeLinear"]
+  static let conversion = RawBundle.Quantization(scale: 0.017, zeroPoint: 101)
   static let tables = [
     "LeakyRelu", "Elu", "Sigmoid", "Tanh", "Swish", "HardSigmoid", "HardSwish", "Gelu",
   ]
@@ -172,7 +176,8 @@ struct OperatorSpec: Codable {
   /// float32, with what an int8 bundle that is `like` this one can store where that is given.
   func bundle(like stored: Stored? = nil) -> RawBundle {
     var b = RawBundle()
-    b.inputs = inputs.map { b.activation($0, nil) }
+    let q = op == "DequantizeLinear" ? stored?.inputs.first ?? Self.conversion : nil
+    b.inputs = inputs.map { b.activation($0, q) }
     b.outputs = [append(to: &b, b.inputs, like: stored)]
     return b
   }
@@ -200,7 +205,7 @@ struct OperatorSpec: Codable {
       let t = b.constant(CNNB_TYPE_FLOAT32, CNNB_LAYOUT_PLAIN, shape, RawBundle.bytes(values))
       operands.insert(t, at: constantFirst ? 0 : operands.count)
     }
-    return finish(&b, operands, nil)
+    return finish(&b, operands, op == "QuantizeLinear" ? stored?.output ?? Self.conversion : nil)
   }
 
   func bundle(_ stored: Stored) -> RawBundle {

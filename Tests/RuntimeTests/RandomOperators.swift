@@ -20,7 +20,8 @@ struct RandomOperators {
     return spec.inputs.allSatisfy { $0 == shape } ? spec : nil
   }
 
-  static let kinds = OperatorSpec.kinds.keys.sorted()
+  /// What reads and gives one type.
+  static let kinds = OperatorSpec.kinds.keys.filter { !OperatorSpec.conversions.contains($0) }.sorted()
 
   private mutating func size(_ most: Int) -> Int { 1 + random.below(most) }
   private mutating func flag() -> Bool { random.below(2) == 0 }
@@ -68,6 +69,7 @@ struct RandomOperators {
       spec.integers = [size(7)]
       spec.values = [0.1, 0.75, 1]
     case "Dropout": spec.values = [0.5]
+    case "QuantizeLinear", "DequantizeLinear": spec.inputs = [shape(1)]
     case "Flatten": spec.output = [1, spec.inputs[0].reduce(1, *)]
     case "Concat": concat(&spec)
     case "Slice": slice(&spec)

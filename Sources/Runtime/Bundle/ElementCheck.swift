@@ -26,6 +26,14 @@ extension Model {
     try output(i, like: x, TensorShape(x), sameQuantization: false)
   }
 
+  /// From float32 to uint8, or back.
+  func checkConversion(_ i: Int) throws(Failure) {
+    let (x, y) = (try activation(i), tensors[output(i)])
+    let quantizes = Int(operators[i].kind) == CNNB_OP_QUANTIZE_LINEAR
+    guard x.isFloat == quantizes, y.isUInt8 == quantizes else { throw .format("an input or output has the wrong type") }
+    try require(y, TensorShape(x))
+  }
+
   func checkPRelu(_ i: Int) throws(Failure) {
     let x = try activation(i, of: 2...2)
     try requireRank(x, 2...6)

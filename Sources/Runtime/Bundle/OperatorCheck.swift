@@ -31,6 +31,7 @@ extension Model {
     case CNNB_OP_LAYER_NORMALIZATION: try checkLayerNormalization(i)
     case CNNB_OP_GROUP_NORMALIZATION, CNNB_OP_INSTANCE_NORMALIZATION: try checkGroupNormalization(i)
     case CNNB_OP_MATMUL: try checkMatMul(i)
+    case CNNB_OP_QUANTIZE_LINEAR, CNNB_OP_DEQUANTIZE_LINEAR: try checkConversion(i)
     default:
       throw Failure(CNNRT_ERROR_UNSUPPORTED, "operator kind % is not known. Use a newer library.", Int(o.kind))
     }

@@ -69,6 +69,7 @@ struct Check {
     repeated("softmax") { $0.softmax() }
     repeated("fill_halo") { $0.fillHalo() }
     repeated("import_plain") { $0.copy(isImport: true) }
+    repeated("import_plain alike") { $0.conversion() }
     repeated("export_plain") { $0.copy(isImport: false) }
   }
 

@@ -32,7 +32,8 @@ extension Check {
     let arguments = { (plain: Piece, view: cnn_view) -> cnn_copy in
       cnn_copy(
         view: view, plain: plain.base.assumingMemoryBound(to: UInt8.self), strides: strides64,
-        plain_is_f32: plainIsFloat ? 1 : 0, view_is_f32: viewIsFloat ? 1 : 0, scale: scale, zero_point: zero)
+        plain_is_f32: plainIsFloat ? 1 : 0, view_is_f32: viewIsFloat ? 1 : 0, scale: scale, zero_point: zero,
+        is_alike: 0)
     }
     let describeAll = {
       describe("view", view)
@@ -66,6 +67,25 @@ extension Check {
       }
       for i in 0..<plainSize { digest = mixed(digest, actual.base.load(fromByteOffset: i, as: UInt8.self)) }
     }
+  }
+}
+
+extension Check {
+  /// From float32 to uint8 or back, between two tensors of one layout.
+  mutating func conversion() {
+    let quantizes = random.once(in: 2)
+    let (xLike, yLike) = anyLayout(elementBytes: quantizes ? 4 : 1, resultBytes: quantizes ? 1 : 4)
+    let input = Tensor(xLike, in: x, elementBytes: quantizes ? 4 : 1)
+    input.fill(&random, quantizes ? randomNumber : randomByte)
+    let zero = Int32(zeroPoint()), scale = (random.real() + 1.01) * (random.once(in: 5) ? 10 : 0.05)
+    let arguments = { (y: cnn_view, _: Bool) -> cnn_copy in
+      cnn_copy(
+        view: y, plain: input.view.data, strides: (input.view.image, input.view.block, input.view.row, 0),
+        plain_is_f32: quantizes ? 1 : 0, view_is_f32: quantizes ? 0 : 1, scale: scale, zero_point: zero, is_alike: 1)
+    }
+    compare(
+      yLike, elementBytes: quantizes ? 1 : 4, reference.import_plain, fast.import_plain, arguments,
+      describe: { describe("x", xLike) })
   }
 }
 

@@ -4,18 +4,18 @@ import CKernels
 
 extension Check {
   /// Any of the layouts that what works element by element takes: blocks, pixels, plain.
-  private mutating func anyLayout(elementBytes: Int) -> (x: cnn_view, y: cnn_view) {
+  mutating func anyLayout(elementBytes: Int, resultBytes: Int? = nil) -> (x: cnn_view, y: cnn_view) {
     func view(_ random: inout Random) -> (cnn_view, cnn_view) {
       let layout = random.int(0...2), batch = random.int(1...4)
       let channels = layout == 0 ? random.int(1...70) : layout == 1 ? random.int(1...4) : 1
       let height = layout == 2 ? 1 : random.int(1...14), width = layout == 2 ? random.int(1...500) : random.int(1...14)
-      func one(_ random: inout Random) -> cnn_view {
+      func one(_ random: inout Random, _ elementBytes: Int) -> cnn_view {
         randomView(
           &random, batch: batch, channels: channels, height: height, width: width, elementBytes: elementBytes,
           halo: layout == 2 || random.once(in: 2) ? 0 : random.int(1...3), haloValue: random.int(0...255),
           isPixels: layout != 0)
       }
-      return (one(&random), one(&random))
+      return (one(&random, elementBytes), one(&random, resultBytes ?? elementBytes))
     }
     return view(&random)
   }

@@ -21,6 +21,8 @@ enum Need {
   case plain
   /// Inputs like the output, whatever that is.
   case same
+  /// The output like the input, whatever that is.
+  case alike
   /// Nothing.
   case any
 }
@@ -42,6 +44,7 @@ extension Model {
     case CNNB_OP_RELU, CNNB_OP_CLIP, CNNB_OP_LEAKY_RELU, CNNB_OP_ELU, CNNB_OP_SIGMOID, CNNB_OP_TANH, CNNB_OP_SWISH,
       CNNB_OP_HARD_SIGMOID, CNNB_OP_HARD_SWISH, CNNB_OP_GELU:
       return .same
+    case CNNB_OP_QUANTIZE_LINEAR, CNNB_OP_DEQUANTIZE_LINEAR: return .alike
     default: return .any
     }
   }
@@ -83,7 +86,7 @@ extension StoragePlan {
         switch need {
         case .blocks, .convolution: storage[x].wantsBlocks = true
         case .plain: storage[x].wantsPlain = true
-        case .same, .any:
+        case .same, .alike, .any:
           storage[x].wantsBlocks = storage[x].wantsBlocks || y.wantsBlocks
           storage[x].wantsPlain = storage[x].wantsPlain || y.wantsPlain
         }
@@ -109,6 +112,7 @@ extension StoragePlan {
         return storage[x].layout
       }
       return chosen(y, otherwise: .blocks)
+    case .alike: return storage[model.input(i, 0)!].layout
     case .any:
       let x = model.input(i, 0)!
       let isPlain = model.tensor(y).rank == 4 && storage[x].layout == .plain
@@ -116,16 +120,23 @@ extension StoragePlan {
     }
   }
 
-  /// An image of at most four channels that only convolutions, and what takes any layout, read lies in pixels.
+  /// An image of at most four channels that only convolutions, and what takes any layout, read lies in pixels; also where it is
+  /// quantized before.
   private func choosePixels() {
     for k in 0..<model.inputCount {
       let t = model.networkInput(k)
       guard model.tensor(t).rank == 4, model.tensor(t).channels <= 4, storage[t].layout == .blocks else { continue }
       storage[t].layout = .pixels
     }
-    for i in 0..<model.operatorCount {
-      let need = model.need(i)
-      guard need != .convolution, need != .any else { continue }
+    for i in 0..<model.operatorCount where model.need(i) == .alike {
+      storage[model.output(i)].layout = storage[model.input(i, 0)!].layout
+    }
+    for i in stride(from: model.operatorCount - 1, through: 0, by: -1) {
+      switch model.need(i) {
+      case .convolution, .any: continue
+      case .alike where storage[model.output(i)].layout == .pixels: continue
+      default: break
+      }
       for k in 0..<Int(model.operation(i).input_count) {
         if let x = model.input(i, k), storage[x].layout == .pixels { storage[x].layout = .blocks }
       }
@@ -150,7 +161,7 @@ extension StoragePlan {
       // A list of channels is plain either way, and what has no channels of its own too.
       let y = model.output(i)
       if rank > 2 { wanted = rank == model.tensor(y).rank ? storage[y].layout : .plain }
-    case .any: break
+    case .alike, .any: break
     }
     return wanted == own || rank == 1 ? nil : wanted
   }

@@ -67,6 +67,16 @@ extension SessionBuilder {
     add(i, x.isFloat ? kernels.unary_f32 : kernels.unary_u8, arguments)
   }
 
+  /// QuantizeLinear and DequantizeLinear; the float of the two has the scale and the zero point 0.
+  mutating func prepareConversion(_ i: Int) {
+    let (x, y) = (operand(i), result(i))
+    let arguments = cnn_copy(
+      view: y.view, plain: x.view.data, strides: (x.view.image, x.view.block, x.view.row, 0),
+      plain_is_f32: x.isFloat ? 1 : 0, view_is_f32: y.isFloat ? 1 : 0, scale: x.scale + y.scale,
+      zero_point: x.zeroPoint + y.zeroPoint, is_alike: 1)
+    add(i, kernels.import_plain, arguments)
+  }
+
   mutating func preparePRelu(_ i: Int) {
     let (x, y) = (operand(i), result(i))
     let range = fullRange(y)

@@ -157,7 +157,7 @@ public struct SessionBuilder {
     }
     let arguments = cnn_copy(
       view: blocks.view, plain: plain.view.data, strides: strides, plain_is_f32: isFloat, view_is_f32: isFloat,
-      scale: 1, zero_point: 0)
+      scale: 1, zero_point: 0, is_alike: 0)
     add(i, isExport ? kernels.export_plain : kernels.import_plain, arguments)
     return copy
   }
@@ -212,6 +212,7 @@ public struct SessionBuilder {
     case CNNB_OP_GROUP_NORMALIZATION, CNNB_OP_INSTANCE_NORMALIZATION: prepareGroupNormalization(i)
     case CNNB_OP_MATMUL: prepareMatMul(i)
     case CNNB_OP_RESIZE: prepareResize(i)
+    case CNNB_OP_QUANTIZE_LINEAR, CNNB_OP_DEQUANTIZE_LINEAR: prepareConversion(i)
     default: prepareMove(i)
     }
   }

@@ -54,7 +54,7 @@ private struct Copy {
       view: session.pointee.view(tensor), plain: plain.assumingMemoryBound(to: UInt8.self),
       strides: (strides[0], 0, 0, 0), plain_is_f32: isFloat ? 1 : 0,
       view_is_f32: model.tensor(tensor).isFloat ? 1 : 0, scale: model.scale(tensor),
-      zero_point: model.zeroPoint(tensor))
+      zero_point: model.zeroPoint(tensor), is_alike: 0)
     arguments.view.batch = Int32(batch)
   }
 

@@ -76,16 +76,17 @@ func importPlain(_ a: UnsafePointer<cnn_copy>, _ share: Share) {
   let conversion = Conversion(fromFloat: plainSize == 4, toFloat: isFloat)
   let padded = view.block == 0 ? Int(view.channels) : view.blocks &* 16
   // Pixels that lie as in the session, NHWC or a single channel: whole rows.
+  let isAlike = a.pointee.is_alike != 0
   let isSideBySide =
-    view.block == 0 && Int(strides.3) == Int(view.channels) &* plainSize
-    && (view.channels == 1 || Int(strides.1) == plainSize)
+    isAlike
+    || view.block == 0 && Int(strides.3) == Int(view.channels) &* plainSize
+      && (view.channels == 1 || Int(strides.1) == plainSize)
   forEachRow(view, share) { n, block, row in
     let first = block &* 16, lanes = min(padded &- first, 16), real = min(Int(view.channels) &- first, lanes)
-    let start =
-      UnsafeRawPointer(a.pointee.plain!)
-      + (n &* Int(strides.0) &+ first &* Int(strides.1) &+ row &* Int(strides.2))
+    let place = n &* Int(strides.0) &+ (isAlike ? block : first) &* Int(strides.1) &+ row &* Int(strides.2)
+    let start = UnsafeRawPointer(a.pointee.plain!) + place
     let y = view.address(n, block, row)
-    if isSideBySide { return convert(a, conversion, start, plainSize, y, size, width &* Int(view.channels)) }
+    if isSideBySide { return convert(a, conversion, start, plainSize, y, size, width &* pixel / size) }
     if real < lanes { cv_fill(y, 0, width &* pixel) }
     for c in 0..<real {
       convert(a, conversion, start + c &* Int(strides.1), Int(strides.3), y + c &* size, pixel, width)

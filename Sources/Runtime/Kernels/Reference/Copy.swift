@@ -6,11 +6,20 @@ import CKernels
 ///   division; a NaN becomes 0.
 /// - uint8 to float: x = Float(q − zero_point) · scale.
 /// - Between equal types the bits stay.
+///
+/// Import also does QuantizeLinear and DequantizeLinear, between two tensors of one layout.
 func quantized(_ x: Float, _ a: cnn_copy) -> UInt8 { quantized(x, a.scale, a.zero_point) }
 func dequantized(_ q: Int32, _ a: cnn_copy) -> Float { Float(q - a.zero_point) * a.scale }
 
 extension cnn_copy {
   func address(_ n: Int, _ c: Int, _ y: Int, _ x: Int) -> UnsafeMutableRawPointer {
+    let bytes: Int32 = plain_is_f32 != 0 ? 4 : 1
+    if is_alike != 0 {
+      var other = view
+      (other.data, other.image, other.block, other.row) = (plain, strides.0, strides.1, strides.2)
+      other.pixel = view.pixel / (view_is_f32 != 0 ? 4 : 1) * bytes
+      return other.address(n, c, y, x, bytes: Int(bytes))
+    }
     let place = Int(strides.0) * n + Int(strides.1) * c + Int(strides.2) * y + Int(strides.3) * x
     return UnsafeMutableRawPointer(plain) + place
   }

@@ -253,6 +253,7 @@ typedef struct cnn_copy {
   int32_t plain_is_f32, view_is_f32;
   float scale; int32_t zero_point;  /* where they differ: q = Int32(roundTiesToEven(clamp(x / scale, −zero_point, 255 − zero_point))) + zero_point,
                                        NaN becomes 0; x = Float(q − zero_point) * scale */
+  int32_t is_alike;                 /* import_plain: plain is laid out like the view, its image, block and row so far apart: strides[0 … 2] */
 } cnn_copy;
 
 typedef struct cnn_kernels {
