@@ -18,6 +18,20 @@ extension Graph {
     try checkSelfTest()
   }
 
+  /// Whether a bundle may have a layer, with the tensors that it names as they are.
+  package func allows(_ layer: Operator) -> Bool {
+    do {
+      for name in layer.inputs + layer.outputs where !name.isEmpty {
+        guard let tensor = tensors[name] else { return false }
+        try tensor.validate()
+      }
+      try checkCount(of: layer)
+      try checkShape(of: layer)
+      try checkTypes(of: layer)
+      return true
+    } catch { return false }
+  }
+
   // MARK: Tensors
 
   /// A bundle's strings end with a NUL.

@@ -78,7 +78,7 @@ struct RandomGraph {
     constant(generator.normals(shape.reduce(1, *), deviation: deviation, mean: mean), shape)
   }
 
-  private mutating func constant(_ values: [Float], _ shape: [Int]? = nil) -> String {
+  mutating func constant(_ values: [Float], _ shape: [Int]? = nil) -> String {
     count += 1
     graph.tensors["constant\(count)"] = Tensor(.float32(values), shape: shape ?? [values.count])
     return "constant\(count)"

@@ -72,8 +72,8 @@ public enum OperatorKind: Equatable, Sendable {
 
   /// x float32 → uint8 by the output's quantization
   case quantizeLinear
-  /// x uint8 → float32 by the input's quantization. While a graph is imported, x may also be an int32 constant with the
-  /// zero point 0 and a scale for each index of its quantization's axis; a bundle has none of these.
+  /// x uint8 → float32 by the input's quantization. While a graph is imported, x may also be a constant, most often
+  /// int32 with the zero point 0, with a scale for each index of its quantization's axis; a bundle has none of these.
   case dequantizeLinear
 
   public static let add = binary(.add)

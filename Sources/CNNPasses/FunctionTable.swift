@@ -3,7 +3,7 @@ import Foundation
 
 extension UnaryFunction {
   /// The stored result for each stored value: dequantize, compute, quantize, in double precision.
-  func table(from x: Quantization, to y: Quantization) -> [UInt8] {
+  package func table(from x: Quantization, to y: Quantization) -> [UInt8] {
     (0..<256).map { stored in
       let value = self((Double(stored) - Double(x.zeroPoint)) * Double(x.scales[0]))
       let rounded = (value / Double(y.scales[0])).rounded(.toNearestOrEven) + Double(y.zeroPoint)
@@ -12,7 +12,7 @@ extension UnaryFunction {
   }
 
   /// The function itself.
-  func callAsFunction(_ x: Double) -> Double {
+  package func callAsFunction(_ x: Double) -> Double {
     switch self {
     case .leakyRelu(let alpha): x < 0 ? x * Double(alpha) : x
     case .elu(let alpha): x < 0 ? Double(alpha) * expm1(x) : x
