@@ -83,6 +83,6 @@ let package = Package(
     tests("SwiftAPITests", "CNNTraining", .product(name: "cnnrt-train", package: "Runtime")),
     tests("DataTests", "CNNData"),
     tests("QuantizeTests", "CNNPasses", "CNNQuantize", "CNNData"),
-    tests("ONNXTests", "CNNPasses", "CNNONNX"),
+    tests("ONNXTests", "CNNPasses", "CNNQuantize", "CNNONNX"),
     tests("ToolTests", "CImages", "CNNPasses", "CNNQuantize"),
   ])

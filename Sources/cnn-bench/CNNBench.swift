@@ -45,6 +45,9 @@ struct CNNBench: ParsableCommand {
   @Option(help: "With --zoo: of the weights and images.")
   var seed: UInt64 = 0
 
+  @Option(help: "With --zoo: write the bundle, too.", completion: .file(extensions: ["cnn"]))
+  var save: String?
+
   @Option(help: "Threads that compute, 1 to 64.")
   var threads = 1
 
@@ -68,7 +71,9 @@ struct CNNBench: ParsableCommand {
     guard zoo == nil || input != nil else {
       throw ValidationError("--zoo needs the size of the image: --input 224x224x3")
     }
-    guard zoo != nil || input == nil && !int8 else { throw ValidationError("--input and --int8 are for --zoo") }
+    guard zoo != nil || input == nil && save == nil && !int8 else {
+      throw ValidationError("--input, --int8 and --save are for --zoo")
+    }
     guard 1...1_000_000 ~= classes else { throw ValidationError("--classes must be 1 to 1000000") }
   }
 
@@ -80,7 +85,9 @@ struct CNNBench: ParsableCommand {
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(at: folder) }
     let path = folder.appending(path: "model.cnn").path
-    try BundleWriter(codec: .stored).write(int8 ? try network.int8() : network.float(), to: path)
+    let graph = int8 ? try network.int8() : network.float()
+    try BundleWriter(codec: .stored).write(graph, to: path)
+    if let save { try BundleWriter().write(graph, to: save) }
     let name = zoo + (width == 1 ? "" : " × \(width)") + ", \(input), \(classes) classes, random weights"
     try measure(path, named: name, parameters: network.network.parameterCount)
   }

@@ -29,6 +29,7 @@ struct CNNExport: ParsableCommand {
       cnn-export RUN/model.cnn --float --out model-float.cnn [options]
       cnn-export NET.onnx --out model.cnn [--input 224x224x3] [options]
       cnn-export NET.onnx --int8 --data photos --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --out model-int8.cnn
+      cnn-export model.cnn --onnx model.onnx
       """,
     discussion: """
       Folds batch normalisation, fuses activations, quantizes (--int8), compresses, and puts recipe, labels and a \
@@ -56,7 +57,13 @@ struct CNNExport: ParsableCommand {
   var data: String?
 
   @Option(help: "The bundle to write. It is there whole or not at all.", completion: .file(extensions: ["cnn"]))
-  var out: String
+  var out = ""
+
+  @Option(
+    name: .customLong("onnx"),
+    help: "Instead of a bundle, write the model as it is, float or int8, as an ONNX model of this name.",
+    completion: .file(extensions: ["onnx"]))
+  var onnxOutput: String?
 
   @Option(help: "Write the report as JSON, too.", completion: .file(extensions: ["json"]))
   var json: String?
@@ -88,6 +95,13 @@ struct CNNExport: ParsableCommand {
   func validate() throws {
     guard 1...1_000_000 ~= calibration else { throw ValidationError("--calibration must be 1 to 1000000") }
     guard 1...64 ~= threads ?? 1 else { throw ValidationError("--threads must be 1 to 64") }
+    if onnxOutput != nil {
+      guard type == nil, out.isEmpty, !isONNX, onnx.isEmpty else {
+        throw ValidationError("--onnx writes a bundle as it is: make one with --out first")
+      }
+      return
+    }
+    guard !out.isEmpty else { throw ValidationError("Missing expected argument '--out <out>'") }
     guard type != .int8 || data != nil else {
       throw ValidationError("--int8 needs images to calibrate with: name a data set with --data")
     }
@@ -101,6 +115,7 @@ struct CNNExport: ParsableCommand {
 
   func run() throws {
     try refuseOverwriting()
+    if let onnxOutput { return try writeONNX(to: onnxOutput) }
     guard isONNX else { return try export(try BundleReader(path: model)) }
     let network = try ONNXExport(model, onnx)
     if type != nil { return try export(try network.reader(model)) }
@@ -140,8 +155,9 @@ struct CNNExport: ParsableCommand {
   /// What training took hours for must not be lost to a slip of the pen.
   private func refuseOverwriting() throws(CNNError) {
     func file(_ path: String) -> String { URL(fileURLWithPath: path).resolvingSymlinksInPath().path }
-    guard file(model) != file(out) else {
-      throw CNNError("is the model itself", at: "--out \(out)", advice: "give another file")
+    let (option, target) = onnxOutput.map { ("--onnx", $0) } ?? ("--out", out)
+    guard file(model) != file(target) else {
+      throw CNNError("is the model itself", at: "\(option) \(target)", advice: "give another file")
     }
   }
 }
