@@ -27,7 +27,8 @@ extension GraphEditor {
 
     let (name, result) = (self[index].name, self[index].output)
     let pixel = freeName("\(name).pixel")
-    tensors[pixel] = Tensor(.float32, shape: [image[0], channels, 1, 1])
+    tensors[pixel] = tensors[result]
+    tensors[pixel]!.shape = [image[0], channels, 1, 1]
     self[index].kind = .conv(Window(kernelHeight: image[2], kernelWidth: image[3]))
     self[index].outputs = [pixel]
     rewire(0, of: index, to: self[flatten].inputs[0])

@@ -53,7 +53,7 @@ extension Imported {
     outputs = onnx.outputs.map { value($0.name, $0.type) }
     passes = reports
     try graph.setRecipe(options.recipe)
-    let quantizes = graph.operators.contains { $0.kind == .quantizeLinear }
+    let quantizes = graph.operators.contains { [.quantizeLinear, .dequantizeLinear].contains($0.kind) }
     passes += graph.run(Pass.forImport(quantizes: quantizes))
   }
 }
@@ -76,7 +76,9 @@ extension Graph {
 
 extension Pass {
   /// What an import does: an int8 network first becomes one.
-  static func forImport(quantizes: Bool) -> [Pass] { forInference }
+  static func forImport(quantizes: Bool) -> [Pass] {
+    (quantizes ? [.fuseActivation, .quantizeRegions] : []) + forInference
+  }
 }
 
 extension ONNXGraph {

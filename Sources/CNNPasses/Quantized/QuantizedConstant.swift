@@ -77,6 +77,7 @@ struct QuantizedConstant {
   var pieces: [[Int8]] {
     let largest = values.reduce(0) { max($0, $1.magnitude) }
     guard largest <= 255 else { return [] }
+    if largest <= 127 { return [values.map { Int8($0) }] }
     var rest = values
     return (0..<max(1, (Int(largest) + 126) / 127)).map { _ in
       rest.indices.map { index in
