@@ -338,7 +338,8 @@ extension Tensor {
 }
 
 extension Recipe {
-  func validate() throws(CNNError) {
+  /// - Throws: `CNNError` for what no image can become an input by.
+  package func validate() throws(CNNError) {
     func check(_ condition: Bool, _ what: String) throws(CNNError) {
       if !condition { throw CNNError(what) }
     }

@@ -2,6 +2,7 @@ import CNNModel
 import CNNONNX
 import CNNPasses
 import CNNQuantize
+import CNNRT
 import CNNSupport
 import Testing
 
@@ -51,6 +52,35 @@ struct ONNXExportTests {
     #expect(onnx.inputs[0].type == .float && onnx.outputs[0].type == .float)
     let first = onnx.nodes[onnx.consumers(of: onnx.inputs[0].name)[0]]
     #expect(first.op == "QuantizeLinear" && onnx.constants[first.inputs[2]]!.type == .uint8)
+  }
+
+  /// A network that is exported and imported again computes the same: in int8 to the bit.
+  @Test(arguments: ["seed", "resnet8", "mobilenet_v2", "squeezenet1_1"], [false, true])
+  func comesBack(name: String, quantized: Bool) throws {
+    let input = try ImageSize(name == "seed" ? "28x28x1" : "32x32x3")
+    let network = try UntrainedNetwork(name, classes: 10, input: input)
+    var graph = quantized ? try network.int8() : network.float()
+    let isGrey = input.channels == 1
+    graph.labels = ["boot", "", "grün"]
+    graph.recipe = Recipe(
+      width: input.width, height: input.height, channelOrder: isGrey ? .grey : .bgr,
+      resize: isGrey ? .crop(shorter: 40) : .letterbox(fill: [1, 2, 3]), mean: isGrey ? [0.1] : [0.1, 0.2, 0.3],
+      deviation: isGrey ? [0.3] : [0.25, 0.5, 0.75])
+    let imported = try ONNXImporter().importGraph(try exported(graph)).graph
+    try imported.validate()
+    #expect(imported.recipe == graph.recipe && imported.labels == graph.labels)
+    #expect(imported.metadata["recipe.mean"] == nil && imported.isQuantized == quantized && !imported.isMixed)
+    var random = Random(seed: 5)
+    let image = (0..<graph.tensors[graph.inputs[0]]!.count).map { _ in random.uniform(-1.7, 1.7) }
+    func run(_ graph: Graph) throws -> [Float] {
+      let session = try Session(Model(bytes: try BundleWriter(codec: .stored).bytes(of: graph)))
+      try session.setInput(image.span)
+      try session.run()
+      return try session.output()
+    }
+    let (before, after) = (try run(graph), try run(imported))
+    let largest = before.map(abs).max()!
+    #expect(zip(before, after).allSatisfy { quantized ? $0 == $1 : abs($0 - $1) <= 1e-5 * largest }, "\(name)")
   }
 
   /// Attributes, and what became of them as inputs: of operators that the zoo does not have.

@@ -57,6 +57,28 @@ import Testing
     }
   }
 
+  /// Any bundle as it is; nothing is written where something else was meant.
+  @Test func onnxModel() throws {
+    try withModel { folder in
+      let result = try run(folder, "model.cnn", "--onnx", "model.onnx")
+      #expect(result.exitCode == 0 && result.output.contains("ONNX, float"), "\(result.error)")
+      let back = try run(folder, "model.onnx", "--out", "back.cnn")
+      #expect(back.exitCode == 0, "\(back.error)")
+      let (before, after) = (
+        try Graph(bundleAt: folder.appending(path: "model.cnn").path),
+        try Graph(bundleAt: folder.appending(path: "back.cnn").path)
+      )
+      #expect(before.recipe == after.recipe && before.inputs.count == after.inputs.count)
+      for wrong in [
+        ["--float", "--onnx", "a.onnx"], ["--onnx", "a.onnx", "--out", "a.cnn"], ["--onnx", "model.cnn"],
+      ] {
+        let result = try tool.run(["model.cnn"] + wrong, in: folder)
+        #expect(result.exitCode != 0 && !result.error.isEmpty && !result.crashed)
+        #expect(!FileManager.default.fileExists(atPath: folder.appending(path: "a.onnx").path))
+      }
+    }
+  }
+
   /// Residuals, depthwise convolutions, ReLU6, dropout. The tool itself runs the self-test of what it writes.
   @Test(arguments: ["resnet8", "mobilenet_v2"]) func networksOfTheZoo(network: String) throws {
     try withModel(network) { folder in

@@ -18,7 +18,7 @@ extension Graph {
 
   func onnxModel(version: String) -> Onnx_ModelProto {
     var graph = self
-    graph.run([.removeDropout, .exposeQuantization])
+    graph.run([.removeIdentities, .exposeQuantization])
     var writer = ONNXWriter(graph)
     writer.write()
     return .with {

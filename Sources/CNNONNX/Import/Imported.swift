@@ -53,6 +53,7 @@ extension Imported {
     outputs = onnx.outputs.map { value($0.name, $0.type) }
     passes = reports
     try graph.setRecipe(options.recipe)
+    graph.takeLabelsAndRecipe()
     let quantizes = graph.operators.contains { [.quantizeLinear, .dequantizeLinear].contains($0.kind) }
     passes += graph.run(Pass.forImport(quantizes: quantizes))
   }
@@ -77,7 +78,7 @@ extension Graph {
 extension Pass {
   /// What an import does: an int8 network first becomes one.
   static func forImport(quantizes: Bool) -> [Pass] {
-    (quantizes ? [.fuseActivation, .quantizeRegions] : []) + forInference
+    (quantizes ? forImport + [.fuseActivation, .quantizeRegions] : []) + forInference
   }
 }
 

@@ -72,7 +72,7 @@ extension QuantizedRegions {
         form.layers[0].inputs[index] = x
         continue
       }
-      let uniform = graph.floats(name).flatMap { Tensor(uniform: $0, shape(name)) }
+      let uniform = graph.tensors[name]?.data?.floats.flatMap { Tensor(uniform: $0, shape(name)) }
       guard let tensor = constant(name)?.uint8 ?? uniform else { return nil }
       let operand = free("\(layer.name).operand\(index)")
       form.layers[0].inputs[index] = operand

@@ -28,7 +28,7 @@ extension QuantizedRegions {
   /// In units of the products, one for each output channel.
   private func bias(_ name: String, _ units: [Float]) -> [Int32]? {
     let constant = constant(name)
-    guard let values = constant?.floats ?? graph.floats(name), values.count == units.count else {
+    guard let values = constant?.floats ?? graph.tensors[name]?.data?.floats, values.count == units.count else {
       return nil
     }
     var result: [Int32] = []
