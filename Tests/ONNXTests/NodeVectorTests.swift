@@ -6,6 +6,10 @@ import Testing
 /// ONNX's own node tests (Debian: libonnx-testdata): each is a model with inputs and the outputs expected for them.
 enum NodeVectors {
   static let folder = "/usr/share/libonnx-testdata/data/node"
+  /// Models of old exporters, from opset 6 on.
+  static let oldFolders = ["simple", "pytorch-operator", "pytorch-converted"].map {
+    "/usr/share/libonnx-testdata/data/\($0)"
+  }
   static let exist = access(folder, R_OK) == 0
 
   static func list(_ path: String) -> [String] {
@@ -35,13 +39,15 @@ enum NodeVectors {
 struct NodeVectorTests {
   private enum Outcome { case passed, unknown, failed(String) }
 
-  private func outcome(_ name: String) -> Outcome {
-    let folder = "\(NodeVectors.folder)/\(name)"
+  /// - Parameter passes: what is run on the model before.
+  private func outcome(_ name: String, in folder: String = NodeVectors.folder, passes: [ONNXPass] = []) -> Outcome {
+    let folder = "\(folder)/\(name)"
     do {
       var graph = try ONNXGraph(contentsOf: "\(folder)/model.onnx")
       // Sequences and optionals are no tensors.
       guard (graph.inputs + graph.outputs).allSatisfy({ $0.type != nil }) else { return .unknown }
       try graph.upgradeOpset()
+      for pass in passes { _ = try pass.rewrite(&graph) }
       for data in NodeVectors.list(folder) where data.hasPrefix("test_data_set") {
         let inputs = try NodeVectors.tensors("input", in: "\(folder)/\(data)")
         let expected = try NodeVectors.tensors("output", in: "\(folder)/\(data)")
@@ -91,5 +97,35 @@ struct NodeVectorTests {
     print("\(passed) node cases pass; left out:", leftOut.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" })
     #expect(failed == [])
     #expect(passed >= 523)
+  }
+
+  /// The models of old exporters compute what they did, upgraded and with all passes, as far as they have no
+  /// convolutions and pools.
+  @Test func oldModelsAreTheSame() {
+    var passed = 0
+    var failed: [String] = []
+    for folder in NodeVectors.oldFolders {
+      for name in NodeVectors.list(folder) {
+        for passes in [[], ONNXPass.all] {
+          switch outcome(name, in: folder, passes: passes) {
+          case .passed: passed += 1
+          case .unknown: break
+          case .failed(let difference): failed.append("\(name): \(difference)")
+          }
+        }
+      }
+    }
+    print("\(passed) runs of models of old exporters agree")
+    #expect(failed == [])
+    #expect(passed >= 80)
+  }
+
+  /// The passes change no result of any case.
+  @Test func passesKeepResults() {
+    var failed: [String] = []
+    for name in NodeVectors.list(NodeVectors.folder) where Self.leftOut.keys.allSatisfy({ !name.contains($0) }) {
+      if case .failed(let difference) = outcome(name, passes: ONNXPass.all) { failed.append("\(name): \(difference)") }
+    }
+    #expect(failed == [])
   }
 }

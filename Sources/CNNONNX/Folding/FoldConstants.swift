@@ -1,8 +1,8 @@
 import CNNSupport
 
 extension ONNXPass {
-  /// Nodes that read constants only become constants, where the interpreter knows their operator. What is quantized stays:
-  /// a DequantizeLinear of a constant is how integer weights are written.
+  /// Nodes that read constants only become constants, where the interpreter knows their operator. What is quantized
+  /// stays: a DequantizeLinear of a constant is how integer weights are written.
   package static let foldConstants = ONNXPass("fold-constants") { (graph) throws(CNNError) in
     var count = 0
     var rest: [ONNXNode] = []

@@ -18,6 +18,8 @@ extension Folding {
     let (m, k, n) = (left[left.count - 2], columns, right[right.count - 1])
     guard right[right.count - 2] == k else { throw CNNError("the shapes \(a.shape) and \(b.shape) do not fit") }
     let batch = try broadcast(Array(left.dropLast(2)), Array(right.dropLast(2)))
+    try checkedCount(batch + [m, k])
+    try checkedCount(batch + [k, n])
     let x = a.reshaped(left).expanded(batch + [m, k])
     let y = b.reshaped(right).expanded(batch + [k, n])
     var result = try x.product(y, batch: batch, m, k, n)

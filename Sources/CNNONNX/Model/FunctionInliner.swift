@@ -13,7 +13,7 @@ struct FunctionInliner {
   private var names = UniqueNames()
   /// Nodes and calls made: functions that call each other twice a level could otherwise make any number.
   private var made = 0
-  private static let limit = 1 << 20
+  private static let limit = 1 << 17
 
   init(_ functions: [Onnx_FunctionProto]) {
     for function in functions {

@@ -1,7 +1,8 @@
 import CNNSupport
 
 extension ONNXGraph {
-  /// Gives every node a name of its own: operator and first output where it has none, a number where it is not the first.
+  /// Gives every node a name of its own: operator and first output where it has none, a number where it is not the
+  /// first.
   mutating func nameNodes() {
     var names = UniqueNames()
     for index in nodes.indices {

@@ -1,5 +1,5 @@
-/// What is known of values before their shapes are: how many axes they have, and of what type they are. Both follow from
-/// the operators; the file's own hints serve where an operator says nothing.
+/// What is known of values before their shapes are: how many axes they have, and of what type they are. Both follow
+/// from the operators; the file's own hints serve where an operator says nothing.
 struct ValueFacts {
   private(set) var ranks: [String: Int] = [:]
   private(set) var types: [String: ONNXType] = [:]

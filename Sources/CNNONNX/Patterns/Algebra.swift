@@ -1,7 +1,7 @@
 import CNNSupport
 
-// Operators that have no kernel, as ones that have: equal, not nearly so. All of floats; what is left of integers is the
-// arithmetic of shapes, which is folded.
+// Operators that have no kernel, as ones that have: equal, not nearly so. All of floats; what is left of integers is
+// the arithmetic of shapes, which is folded.
 
 extension ONNXPass {
   /// −x = −1 · x
@@ -9,6 +9,19 @@ extension ONNXPass {
     guard view.isFloat(node.input(0)) else { return false }
     maker.times(node.inputs[0], -1, output: node.outputs[0], for: node)
     return true
+  }
+
+  /// x · 1, x / 1, x + 0 and x − 0 are x.
+  package static let removeNeutral = rewriting("remove-neutral", ["Mul", "Div", "Add", "Sub"]) {
+    (view, node, maker) throws(CNNError) in
+    let neutral: Float = node.op == "Mul" || node.op == "Div" ? 1 : 0
+    let isCommutative = node.op == "Mul" || node.op == "Add"
+    for (x, number) in isCommutative ? view.operands(node) : Array(view.operands(node).prefix(1)) {
+      guard view.constant(x) == nil, view.scalar(number) == neutral, view.keepsRank(x, number) else { continue }
+      maker.add("Identity", [x], output: node.outputs[0], for: node)
+      return true
+    }
+    return false
   }
 
   /// x · (1/y) = x / y, and 1/y alone as a division too.
@@ -137,23 +150,25 @@ extension GraphView {
     graph.nodes.contains { $0.op == "Mul" && $0.domain.isEmpty && $0.inputs.contains(value) }
   }
 
+  /// Whether broadcasting with a number leaves the rank as it is.
+  fileprivate func keepsRank(_ x: String, _ number: String) -> Bool {
+    constant(number)?.shape.isEmpty ?? false || facts.ranks[x] ?? 0 > 0
+  }
+
   fileprivate func mergeClips(_ node: ONNXNode, _ maker: inout NodeMaker) -> Bool {
     guard let outer = bounds(node), let value = node.input(0), isPrivate(value) else { return false }
     var inner: (low: Float, high: Float) = (0, .infinity)
-    let first: ONNXNode
-    if let relu = writer(value, "Relu") {
-      first = relu
-    } else if let clip = writer(value, "Clip"), let found = bounds(clip) {
-      first = clip
+    var source = writer(value, "Relu")?.input(0)
+    if let clip = writer(value, "Clip"), let found = bounds(clip) {
+      source = clip.input(0)
       inner = found
-    } else {
-      return false
     }
+    guard let source else { return false }
     // Both at once, in the order in which they come: the outer bounds win where the two do not meet.
     let low = min(max(inner.low, outer.low), outer.high)
     let high = max(min(inner.high, outer.high), outer.low)
     guard outer.low <= outer.high, inner.low <= inner.high, low <= high else { return false }
-    let inputs = [first.inputs[0]] + maker.bounds(low, high, for: node)
+    let inputs = [source] + maker.bounds(low, high, for: node)
     maker.add("Clip", inputs, output: node.outputs[0], for: node)
     return true
   }

@@ -1,8 +1,8 @@
 import CNNSupport
 
 extension ONNXPass {
-  /// What PyTorch exports for GroupNorm before opset 21: Reshape to [N, groups, −1], InstanceNormalization, Reshape back,
-  /// and perhaps a scale and a bias for each channel. As GroupNormalization.
+  /// What PyTorch exports for GroupNorm before opset 21: Reshape to [N, groups, −1], InstanceNormalization, Reshape
+  /// back, and perhaps a scale and a bias for each channel. As GroupNormalization.
   package static let instanceOrGroupNorm = rewriting("group-normalization", ["Reshape", "Mul", "Add"]) {
     (view, node, maker) throws(CNNError) in
     if node.op == "Reshape" { return view.groupNormalization(node, &maker) }
@@ -60,7 +60,8 @@ extension GraphView {
   fileprivate func takeInChannels(_ node: ONNXNode, _ maker: inout NodeMaker) -> Bool {
     for (value, other) in operands(node) {
       guard let group = writer(value, "GroupNormalization"), isPrivate(value), group.inputs.count == 3,
-        let rank = facts.ranks[value], let constant = constant(other), constant.type == .float
+        let rank = facts.ranks[value], let constant = constant(other), constant.type == .float,
+        constant.shape.count <= rank
       else { continue }
       let shape = Array(constant.shape.drop { $0 == 1 })
       let isPlain = scalar(writer(group.input(1), "Expand")?.input(0)) == 1

@@ -80,6 +80,8 @@ extension GraphView {
         let constant = constant(other), constant.type == .float
       else { continue }
       let shape = Array(constant.shape.drop { $0 == 1 })
+      // Ones in front must not make more axes than there are.
+      guard constant.shape == shape || constant.shape.count <= facts.ranks[layer.inputs[0]] ?? 0 else { continue }
       let isPlain = scalar(writer(layer.input(1), "Expand")?.input(0)) == 1
       guard shape.count == -axis, node.op == "Mul" ? isPlain && layer.input(2) == nil : layer.input(2) == nil else {
         continue
@@ -102,6 +104,7 @@ extension NodeMaker {
   fileprivate mutating func normalize(
     _ x: String, axes: [Int], rank: Int?, _ epsilon: Float, for node: ONNXNode
   ) -> Bool {
+    guard !axes.isEmpty else { return false }
     let attributes: [String: ONNXAttribute] = ["axis": .int(-axes.count), "epsilon": .float(epsilon)]
     let isLast = axes.sorted() == Array(-axes.count..<0)
     guard let rank else {

@@ -1,7 +1,8 @@
 import CNNSupport
 
 extension Upgrade {
-  /// The nodes whose attributes have become inputs, or that have other defaults or another name; all others as they are.
+  /// The nodes whose attributes have become inputs, or that have other defaults or another name; all others as they
+  /// are.
   mutating func withInputs(_ node: ONNXNode) throws(CNNError) -> ONNXNode {
     var node = node
     let opset = node.opset

@@ -1,6 +1,6 @@
 extension ONNXGraph {
-  /// Lets everybody read what an Identity reads. One that gives an input, a constant or another output of the model as an
-  /// output stays: it is what makes them two values.
+  /// Lets everybody read what an Identity reads. One that gives an input, a constant or another output of the model as
+  /// an output stays: it is what makes them two values.
   mutating func removeIdentities() {
     var alias: [String: String] = [:]
     func source(_ value: String) -> String {

@@ -15,6 +15,7 @@ extension ONNXGraph {
       var node = node
       node.outputs = node.outputs.map { read.contains($0) ? $0 : "" }
       while node.outputs.count > 1 && node.outputs.last == "" { node.outputs.removeLast() }
+      guard node.outputs != [""], !node.outputs.isEmpty else { continue }
       do {
         try upgrade.replace(node)
       } catch {

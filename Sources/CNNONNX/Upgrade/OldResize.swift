@@ -1,7 +1,8 @@
 import CNNSupport
 
 extension Upgrade {
-  /// Upsample, and Resize of opset 10, place pixel i of the result at i / scale ("asymmetric") and take the pixel below.
+  /// Upsample, and Resize of opset 10, place pixel i of the result at i / scale ("asymmetric") and take the pixel
+  /// below.
   mutating func resize(_ node: ONNXNode) throws(CNNError) {
     var node = node
     if node.op == "Upsample" || node.opset < 11 {
