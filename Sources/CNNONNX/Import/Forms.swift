@@ -69,6 +69,12 @@ extension ImportWalk {
     return ImportedActivation(tensor: tensor, shape: shape, form: form, type: x.type)
   }
 
+  /// The number of elements of a constant that is to be made: a damaged file must not fill the memory.
+  func limited(_ count: Int) throws(CNNError) -> Int {
+    guard count <= 1 << 26 else { throw CNNError("needs a constant of \(count) elements") }
+    return count
+  }
+
   /// What an operator made of a value.
   func result(
     _ tensor: String, _ shape: [Int], _ form: Form, _ type: ONNXType = .float

@@ -8,7 +8,7 @@ extension Upgrade {
     var node = node
     let axis = node.int("axis") ?? 1
     let rank = rank(of: x)
-    if axis == -1 || rank == axis + 1 {
+    if axis == -1 || rank.map({ $0 - 1 }) == axis {
       node.attributes["axis"] = .int(-1)
       return maker.nodes.append(node)
     }

@@ -165,7 +165,7 @@ extension ImportWalk {
     // Only along the axes that grow: the constant stays small.
     let graphOwn = graph.tensors[tensors[0]]!.shape
     let zeros = target.indices.map { target[$0] == graphOwn[$0] ? 1 : target[$0] }
-    let count = zeros.reduce(1, *)
+    let count = try limited(zeros.reduce(1, *))
     guard own != shape else { return ImportedActivation(tensor: tensors[0], shape: shape, form: form, type: x.type) }
     let zero: String
     if x.isInteger {

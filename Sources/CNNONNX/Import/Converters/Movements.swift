@@ -27,7 +27,7 @@ extension ImportWalk {
         if try self.scalar(node, 2, "training_mode") ?? 0 != 0 { throw CNNError("is in training mode") }
         let data = try self.value(node, 0, "data")
         guard node.output(1) != nil else { return [data] }
-        let mask = [Int64](repeating: 1, count: data.shape.reduce(1, *))
+        let mask = [Int64](repeating: 1, count: try self.limited(data.shape.reduce(1, *)))
         return [data, .constant(ONNXTensor(.bool, shape: data.shape, integers: mask))]
       },
       "Shape": { (node) throws(CNNError) in

@@ -94,6 +94,7 @@ extension ImportWalk {
       guard try ONNXShape.broadcast(weight.shape, shape) == shape else {
         throw CNNError("its \(name) is of shape \(weight.shape) where \(shape) is normalised")
       }
+      _ = try limited(shape.reduce(1, *))
       let tensor = ONNXTensor(shape: weight.shape, floats: weight.floats).expanded(shape)
       operands.append(weight.shape == shape ? try operand(weight) : constant(tensor.floats ?? [], shape: shape))
     }
