@@ -26,25 +26,32 @@ extension OperatorKind {
   /// With padding of its own instead of a border of `value` around its image, which has no values below a bound.
   fileprivate func padded(by padding: Padding, of value: Float, noneBelow bound: Float) -> OperatorKind? {
     switch self {
-    case .conv(let window, let group) where value == 0: .conv(window.padded(by: padding), group: group)
-    case .averagePool(let window, let countIncludePad, false)
-    where value == 0 && (countIncludePad || window.isUnpadded):
-      .averagePool(window.padded(by: padding), countIncludePad: true)
-    case .maxPool(let window, let ceilMode) where value <= bound:
-      .maxPool(window.padded(by: padding), ceilMode: ceilMode)
-    default: nil
+    case .conv(let window, let group):
+      guard value == 0, let padded = window.padded(by: padding) else { return nil }
+      return .conv(padded, group: group)
+    case .averagePool(let window, let countIncludePad, false):
+      guard value == 0, countIncludePad || window.isUnpadded, let padded = window.padded(by: padding) else {
+        return nil
+      }
+      return .averagePool(padded, countIncludePad: true)
+    case .maxPool(let window, let ceilMode):
+      guard value <= bound, let padded = window.padded(by: padding) else { return nil }
+      return .maxPool(padded, ceilMode: ceilMode)
+    default: return nil
     }
   }
 }
 
 extension Window {
-  fileprivate func padded(by padding: Padding) -> Window {
+  /// nil where a bundle's window cannot have so much.
+  fileprivate func padded(by padding: Padding) -> Window? {
     var result = self
     result.padTop += padding.begins[2]
     result.padLeft += padding.begins[3]
     result.padBottom += padding.ends[2]
     result.padRight += padding.ends[3]
-    return result
+    let largest = max(result.padTop, result.padLeft, result.padBottom, result.padRight)
+    return largest <= 65_535 ? result : nil
   }
 }
 

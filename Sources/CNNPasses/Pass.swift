@@ -45,6 +45,18 @@ public struct Pass: Sendable {
   }
 }
 
+/// What a pass did to a graph.
+public struct PassReport: Equatable, Sendable {
+  public var pass: String
+  public var rewrites: Int
+  /// Operators.
+  public var before, after: Int
+
+  public init(pass: String, rewrites: Int, before: Int, after: Int) {
+    (self.pass, self.rewrites, self.before, self.after) = (pass, rewrites, before, after)
+  }
+}
+
 extension GraphEditor {
   /// Tries a rule at each operator, in their order, until it holds nowhere.
   /// - Returns: how often it held.
@@ -66,7 +78,11 @@ extension GraphEditor {
 extension Graph {
   /// Runs passes one after the other and says what each did.
   @discardableResult
-  public mutating func run(_ passes: [Pass]) -> [(pass: String, rewrites: Int)] {
-    passes.map { ($0.name, $0.rewrite(&self)) }
+  public mutating func run(_ passes: [Pass]) -> [PassReport] {
+    passes.map { pass in
+      let before = operators.count
+      let rewrites = pass.rewrite(&self)
+      return PassReport(pass: pass.name, rewrites: rewrites, before: before, after: operators.count)
+    }
   }
 }

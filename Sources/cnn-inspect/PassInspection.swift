@@ -1,54 +1,54 @@
 import CNNModel
+import CNNONNX
 import CNNPasses
 import CNNSupport
 
-/// What each pass of an export does to a float bundle, in order. Nothing is written.
+/// What each pass does to a network, in order: those of an export to a float bundle, those of an import to an ONNX file.
+/// Nothing is written.
 struct PassInspection {
-  struct Step {
-    var pass: String
-    var rewrites: Int
-    var before: Int
-    var after: Int
-  }
-
   let path: String
-  private(set) var steps: [Step] = []
+  let reports: [PassReport]
 
-  /// - Throws: `CNNError` where the bundle cannot be read or is quantized.
-  init(path: String) throws(CNNError) {
+  /// - Parameter input: of an ONNX file, where it leaves sizes open.
+  /// - Throws: `CNNError` where the file cannot be read, the bundle is quantized or the ONNX file has no equivalent.
+  init(path: String, input: ImageSize?) throws(CNNError) {
     self.path = path
-    var graph = try BundleReader(path: path).graph()
-    guard !graph.isQuantized else {
-      throw CNNError(
-        "is quantized: the passes are behind it", at: path, advice: "name the float bundle that it was made of")
-    }
-    for pass in Pass.forInference {
-      let before = graph.operators.count
-      let rewrites = pass.rewrite(&graph)
-      steps.append(Step(pass: pass.name, rewrites: rewrites, before: before, after: graph.operators.count))
+    if path.hasSuffix(".onnx") {
+      var options = ONNXImporter.Options()
+      options.imageSize = input
+      reports = try ONNXImporter(options: options).importGraph(path).passes
+    } else {
+      var graph = try BundleReader(path: path).graph()
+      guard !graph.isQuantized else {
+        throw CNNError(
+          "is quantized: the passes are behind it", at: path, advice: "name the float bundle that it was made of")
+      }
+      reports = graph.run(Pass.forInference)
     }
   }
 
-  private var total: Step {
-    Step(
-      pass: "all", rewrites: steps.reduce(0) { $0 + $1.rewrites }, before: steps.first?.before ?? 0,
-      after: steps.last?.after ?? 0)
+  private var total: PassReport {
+    PassReport(
+      pass: "all", rewrites: reports.reduce(0) { $0 + $1.rewrites }, before: reports.first?.before ?? 0,
+      after: reports.last?.after ?? 0)
   }
 
   var text: String {
     var table = TextTable(["pass", "rewrites", "operators before", "after"])
-    for step in steps + [total] { table.add([step.pass, "\(step.rewrites)", "\(step.before)", "\(step.after)"]) }
+    for report in reports + [total] {
+      table.add([report.pass, "\(report.rewrites)", "\(report.before)", "\(report.after)"])
+    }
     return table.text
   }
 
   var json: JSON {
-    object([("file", .string(path)), ("passes", .array(steps.map(json))), ("total", json(total))])
+    object([("file", .string(path)), ("passes", .array(reports.map(json))), ("total", json(total))])
   }
 
-  private func json(_ step: Step) -> JSON {
+  private func json(_ report: PassReport) -> JSON {
     object([
-      ("pass", .string(step.pass)), ("rewrites", .integer(step.rewrites)),
-      ("operators_before", .integer(step.before)), ("operators_after", .integer(step.after)),
+      ("pass", .string(report.pass)), ("rewrites", .integer(report.rewrites)),
+      ("operators_before", .integer(report.before)), ("operators_after", .integer(report.after)),
     ])
   }
 }

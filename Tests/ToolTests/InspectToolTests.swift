@@ -148,6 +148,24 @@ import Testing
     }
   }
 
+  private static let onnx = "/usr/share/libonnx-testdata/data/pytorch-operator/test_operator_params/model.onnx"
+
+  /// Add, Mul, Tanh, Sigmoid, Neg, the last of which is a Mul.
+  @Test(.enabled(if: FileManager.default.fileExists(atPath: onnx), "apt install libonnx-testdata"))
+  func passesOfAnImportAreCounted() throws {
+    let result = try tool.run([Self.onnx, "--passes", "--json"])
+    #expect(result.exitCode == 0, "\(result.error)")
+    let found = try json(result.output)
+    let passes = try #require(found["passes"] as? [[String: Any]])
+    #expect(passes.first?["operators_before"] as? Int == 5)
+    #expect(passes.last?["operators_after"] as? Int == 5)
+    let names = passes.compactMap { $0["pass"] as? String }
+    #expect(names.contains("fold-constants") && names.contains("cancel-transposes"))
+    #expect(passes.contains { $0["rewrites"] as? Int == 1 })
+    #expect(try tool.run([Self.onnx]).error.contains("--passes only"))
+    #expect(try tool.run([Self.onnx, "--passes", "--input", "3x4"]).error.contains("3x4"))
+  }
+
   @Test func passesOfAnInt8BundleAreRefused() throws {
     let result = try tool.run([FuzzCorpusTests.folder.appending(path: "grey-int8.cnn").path, "--passes"])
     #expect(result.exitCode == 1 && !result.crashed && result.error.contains("is quantized"))

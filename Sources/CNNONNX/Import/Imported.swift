@@ -25,13 +25,13 @@ public struct Imported: Sendable {
   public var batch: Int
   public var inputs: [Value]
   public var outputs: [Value]
-  /// What was rewritten: passes on the ONNX graph, then on the graph.
-  public var passes: [(pass: String, rewrites: Int)]
+  /// What was rewritten: passes on the ONNX graph, whose operators are its nodes, then on the graph.
+  public var passes: [PassReport]
 }
 
 extension Imported {
   init(
-    _ walk: ImportWalk, options: ONNXImporter.Options, reports: [(pass: String, rewrites: Int)]
+    _ walk: ImportWalk, options: ONNXImporter.Options, reports: [PassReport]
   ) throws(CNNError) {
     let onnx = walk.onnx
     graph = walk.graph
@@ -84,10 +84,14 @@ extension Pass {
 
 extension ONNXGraph {
   /// Brings the nodes into the newest opset's form, and folds and recognises what can be.
-  mutating func prepareForImport() throws(CNNError) -> [(pass: String, rewrites: Int)] {
+  mutating func prepareForImport() throws(CNNError) -> [PassReport] {
     try upgradeOpset()
-    var reports: [(pass: String, rewrites: Int)] = []
-    for pass in ONNXPass.all { reports.append((pass.name, try pass.rewrite(&self))) }
+    var reports: [PassReport] = []
+    for pass in ONNXPass.all {
+      let before = nodes.count
+      let rewrites = try pass.rewrite(&self)
+      reports.append(PassReport(pass: pass.name, rewrites: rewrites, before: before, after: nodes.count))
+    }
     return reports
   }
 }

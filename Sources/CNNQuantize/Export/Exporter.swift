@@ -142,7 +142,7 @@ extension Exporter {
   private func report(
     _ bytes: [UInt8], _ graph: Graph, _ source: BundleReader, _ name: String, _ output: String,
     _ data: (any DataSource)?,
-    _ measured: Measurements, _ passes: [(pass: String, rewrites: Int)]
+    _ measured: Measurements, _ passes: [PassReport]
   ) throws -> ExportReport {
     let model = try Model(bytes: bytes)
     return ExportReport(

@@ -1,3 +1,4 @@
+import CNNPasses
 import CNNSupport
 import Foundation
 
@@ -46,7 +47,7 @@ public struct ExportReport: Equatable, Sendable {
   public var arenaBytes: Int
   /// Of all constants, inflated.
   public var weightBytes: Int
-  public var passes: [(pass: String, rewrites: Int)]
+  public var passes: [PassReport]
   /// Layers of an int8 network that compute in float, and why.
   public var floatLayers: [(layer: String, reason: String)]
   public var layers: [Layer]
