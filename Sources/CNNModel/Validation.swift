@@ -8,7 +8,11 @@ extension Graph {
     try checkTensors()
     try checkOrder()
     for layer in operators {
-      do { try validate(layer) } catch { throw error.inside("layer \(layer.name)") }
+      do {
+        try checkCount(of: layer)
+        try checkShape(of: layer)
+        try checkTypes(of: layer)
+      } catch { throw error.inside("layer \(layer.name)") }
     }
     try checkRecipe()
     try checkSelfTest()
@@ -72,13 +76,6 @@ extension Graph {
   }
 
   // MARK: Layers
-
-  /// What `validate()` checks of one layer: numbers of operands, attributes, shapes, types, scales and sums.
-  public func validate(_ layer: Operator) throws(CNNError) {
-    try checkCount(of: layer)
-    try checkShape(of: layer)
-    try checkTypes(of: layer)
-  }
 
   private func checkCount(of layer: Operator) throws(CNNError) {
     let kind = layer.kind

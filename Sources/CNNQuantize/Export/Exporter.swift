@@ -14,8 +14,6 @@ public struct Exporter {
     public var int8: Bool
     public var calibrationImages = 1024
     public var rangeRule = RangeRule.meanSquaredError
-    /// Names of layers that stay in float in an int8 bundle, beside those that have no int8 form.
-    public var floatLayers: [String] = []
     /// Of the choice of calibration images.
     public var seed: UInt64 = 0
     public var threads = 1
@@ -57,9 +55,8 @@ public struct Exporter {
       guard let images else {
         throw CNNError("int8 needs images for calibration", advice: "name a data set with --data")
       }
-      let (int8, calibration, floatLayers) = try quantize(float, images)
+      let (int8, calibration) = try quantize(float, images)
       measured = try measure(float, int8: int8, calibration, images)
-      measured.floatLayers = floatLayers
       result = int8
     } else {
       measured = try images.map { try measure(float, $0) } ?? Measurements()
@@ -93,10 +90,7 @@ public struct Exporter {
 // MARK: Quantization
 
 extension Exporter {
-  /// The int8 graph, what was seen of the float one, and the layers that stay in float with the reasons.
-  private func quantize(
-    _ float: Graph, _ images: ExportImages
-  ) throws -> (Graph, Calibration, [(layer: String, reason: String)]) {
+  private func quantize(_ float: Graph, _ images: ExportImages) throws -> (Graph, Calibration) {
     var calibration = Calibration(float)
     let progress = progress("calibrating", images.calibration.count)
     let runner = try NetworkRunner(float, outputs: calibration.tensors, threads: options.threads)
@@ -111,10 +105,7 @@ extension Exporter {
     }
     var quantizations = calibration.quantizations(options.rangeRule)
     quantizations[float.inputs[0]] = AffineQuantization(recipe: float.recipe!)
-    var reasons = try float.layersWithoutInt8Form(quantizations).mapValues(\.what)
-    for layer in options.floatLayers where reasons[layer] == nil { reasons[layer] = "as asked for" }
-    let int8 = try float.withFloatLayers(Set(reasons.keys)).quantized(quantizations)
-    return (int8, calibration, reasons.sorted { $0.key < $1.key }.map { (layer: $0.key, reason: $0.value) })
+    return (try float.quantized(quantizations), calibration)
   }
 }
 
@@ -128,9 +119,6 @@ extension Exporter {
       graph.metadata["export.calibration_images"] = "\(options.calibrationImages)"
       graph.metadata["export.range_rule"] = options.rangeRule.rawValue
       graph.metadata["export.seed"] = "\(options.seed)"
-      if !measured.floatLayers.isEmpty {
-        graph.metadata["export.float_layers"] = measured.floatLayers.map(\.layer).joined(separator: ",")
-      }
     }
     graph.metadata["export.dataset"] = data?.name
     graph.metadata["export.float_accuracy"] = measured.test.map { "\($0.float)" }
@@ -151,7 +139,6 @@ extension Exporter {
       calibrationImages: options.int8 ? options.calibrationImages : nil,
       rangeRule: options.int8 ? options.rangeRule : nil, seed: options.seed, fileBytes: bytes.count,
       arenaBytes: try Session.arenaBytes(model), weightBytes: Int(model.information.weightBytes), passes: passes,
-      floatLayers: measured.floatLayers,
       layers: graph.operators.map { layer($0, graph, measured) })
   }
 

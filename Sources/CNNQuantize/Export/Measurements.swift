@@ -9,8 +9,6 @@ struct Measurements {
   /// By tensor.
   var decibels: [String: Double] = [:]
   var clippedPercent: [String: Double] = [:]
-  /// Layers of an int8 network that compute in float, and why.
-  var floatLayers: [(layer: String, reason: String)] = []
 }
 
 extension Exporter {
@@ -35,8 +33,7 @@ extension Exporter {
   }
 
   private func signalToNoise(_ float: Graph, _ int8: Graph, _ images: ExportImages) throws -> [String: Double] {
-    // What lies between two layers in float has no int8 form.
-    let tensors = float.operators.map(\.output).filter { int8.tensors[$0] != nil }
+    let tensors = float.operators.map(\.output)
     let reference = try NetworkRunner(float, outputs: tensors, threads: options.threads)
     let quantized = try NetworkRunner(int8, outputs: tensors, threads: options.threads)
     var ratios = tensors.map { _ in SignalToNoise() }

@@ -5,15 +5,12 @@ struct QuantizationGroups {
   /// Results of the last layers with weights, what only moves them, and the softmax of these: they reach the outputs
   /// unrounded.
   let floatTail: Set<String>
-  /// What layers behind a DequantizeLinear compute, up to a QuantizeLinear.
-  let floats: Set<String>
   /// For every other activation the tensor whose quantization it has: a network input, or the first of its group.
   let root: [String: String]
 
   init(_ graph: Graph) {
     floatTail = Self.floatTail(graph)
-    floats = Self.floats(graph)
-    root = Self.roots(graph, floatTail.union(floats))
+    root = Self.roots(graph, floatTail)
   }
 
   /// The tensors that need a quantization to be found, each with those whose values it should suit: those of its group
@@ -49,16 +46,6 @@ struct QuantizationGroups {
       }
     }
     return tail
-  }
-
-  private static func floats(_ graph: Graph) -> Set<String> {
-    var floats: Set<String> = []
-    for layer in graph.operators where layer.kind != .quantizeLinear {
-      if layer.kind == .dequantizeLinear || layer.inputs.contains(where: floats.contains) {
-        floats.formUnion(layer.outputs)
-      }
-    }
-    return floats
   }
 
   // MARK: Groups

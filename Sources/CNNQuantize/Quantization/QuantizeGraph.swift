@@ -7,8 +7,7 @@ extension Graph {
   /// uint8 activations, int8 weights per output channel, int32 biases.
   ///
   /// The results of the last layers with weights stay float32, as do operators behind them that only move values: the
-  /// logits are not rounded. So does what `withFloatLayers` put between DequantizeLinear and QuantizeLinear. Everything
-  /// else is integer arithmetic (ARITHMETIC.md).
+  /// logits are not rounded. Everything else is integer arithmetic (ARITHMETIC.md).
   /// - Parameter quantizations: of every network input, and of every tensor that `calibratedTensors` names.
   public func quantized(_ quantizations: [String: AffineQuantization]) throws(CNNError) -> Graph {
     guard operators.contains(where: \.kind.hasWeight) else {
@@ -20,7 +19,6 @@ extension Graph {
     for index in operators.indices {
       let layer = operators[index]
       do throws(CNNError) {
-        if layer.inputs.contains(where: groups.floats.contains) && layer.kind != .quantizeLinear { continue }
         if case .batchNormalization = layer.kind {
           throw CNNError("BatchNormalization has no int8 form", advice: "run batchNormalizationToConv first")
         }

@@ -48,11 +48,7 @@ public struct ExportReport: Equatable, Sendable {
   /// Of all constants, inflated.
   public var weightBytes: Int
   public var passes: [PassReport]
-  /// Layers of an int8 network that compute in float, and why.
-  public var floatLayers: [(layer: String, reason: String)]
   public var layers: [Layer]
-
-  public static func == (a: ExportReport, b: ExportReport) -> Bool { a.json == b.json }
 }
 
 // MARK: JSON
@@ -70,7 +66,6 @@ extension ExportReport {
       "seed": .integer(Int(truncatingIfNeeded: seed)),
       "file_bytes": .integer(fileBytes), "arena_bytes": .integer(arenaBytes), "weight_bytes": .integer(weightBytes),
       "passes": .object(passes.map { (key: $0.pass, value: .integer($0.rewrites)) }),
-      "float_layers": .object(floatLayers.map { (key: $0.layer, value: .string($0.reason)) }),
       "layers": .array(layers.map(json)),
     ]
   }
@@ -94,7 +89,6 @@ extension ExportReport {
 extension ExportReport {
   public var text: String {
     var lines = [table.text, ""]
-    for (layer, reason) in floatLayers { lines.append("in float             \(layer): \(reason)") }
     if let validation { lines.append("validation accuracy  \(Self.text(validation))") }
     if let test { lines.append("test accuracy        \(Self.text(test))") }
     let ratio = Double(sourceBytes) / Double(fileBytes)
