@@ -135,7 +135,7 @@ extension WeightOrder {
     let misfit = CNNError("a weight of shape \(text(shape)) does not fit \(kind.name) with its attributes")
     func check(_ window: Window, _ group: Int, _ divided: Int) throws(CNNError) {
       let sizes = 1...65_536
-      guard shape.count == 4, elementCount(shape) != nil, group >= 1, divided % group == 0,
+      guard shape.count == 4, shape.checkedCount != nil, group >= 1, divided % group == 0,
         [window.strideY, window.strideX, window.dilationY, window.dilationX].allSatisfy(sizes.contains)
       else { throw misfit }
     }

@@ -286,7 +286,7 @@ private func decodeSelfTest(_ bytes: [UInt8], _ graph: Graph) throws(CNNError) -
   func tensors(_ names: [String]) throws(CNNError) -> [TensorData] {
     var data: [TensorData] = []
     for name in names {
-      guard let tensor = graph.tensors[name], let count = elementCount(tensor.shape) else {
+      guard let tensor = graph.tensors[name], let count = tensor.shape.checkedCount else {
         throw CNNError("the tensor \(name) has no valid shape")
       }
       data.append(TensorData(type: tensor.type, bytes: try reader.readBytes(count * tensor.type.size)))
@@ -470,7 +470,7 @@ private struct GraphDecoder {
     guard record.rank <= CNNB_MAX_RANK else { throw CNNError("\(names[index]) has rank \(record.rank)") }
     let dims = withUnsafeBytes(of: record.dims) { $0.bindMemory(to: UInt32.self).map(Int.init) }
     let shape = Array(dims.prefix(Int(record.rank)))
-    guard elementCount(shape) != nil, dims.dropFirst(shape.count).allSatisfy({ $0 == 1 }) else {
+    guard shape.checkedCount != nil, dims.dropFirst(shape.count).allSatisfy({ $0 == 1 }) else {
       throw CNNError("\(names[index]) has the shape \(text(shape)), or sizes beyond its rank")
     }
     return shape
@@ -504,7 +504,7 @@ private struct GraphDecoder {
     if case .channels = order, shape.count != 1 || type != .float32 && type != .int32 {
       throw CNNError("has values per channel of \(type), shape \(text(shape))")
     }
-    let count = elementCount(shape)!
+    let count = shape.checkedCount!
     // Before anything is computed that a huge shape would make long.
     guard count * type.size <= weights.count else {
       throw CNNError("needs \(count * type.size) bytes and more, which do not lie in WEIGHTS where it says")

@@ -304,7 +304,7 @@ extension Graph {
 
 extension Tensor {
   func validate() throws(CNNError) {
-    guard shape.count <= 6, shape.allSatisfy({ (1...Int(Int32.max)).contains($0) }), let count = elementCount(shape)
+    guard shape.count <= 6, shape.allSatisfy({ (1...Int(Int32.max)).contains($0) }), let count = shape.checkedCount
     else {
       throw CNNError("has the shape \(text(shape))", advice: "up to 6 dimensions, each at least 1, are possible")
     }

@@ -74,10 +74,10 @@ extension OperatorKind {
       return x
     case .flatten:
       guard x.count >= 2 else { throw CNNError("Flatten needs x of rank 2 or more, not \(text(x))") }
-      guard let count = elementCount(Array(x[1...])) else { throw CNNError("Flatten's result is too large") }
+      guard let count = Array(x[1...]).checkedCount else { throw CNNError("Flatten's result is too large") }
       return [x[0], count]
     case .reshape(let shape):
-      guard shape.first == x.first, let count = elementCount(shape), count == elementCount(x) else {
+      guard shape.first == x.first, let count = shape.checkedCount, count == x.checkedCount else {
         throw CNNError("Reshape cannot make \(text(shape)) of \(text(x)): the count or the batch differs")
       }
       return shape
@@ -361,13 +361,15 @@ extension Graph {
 /// "[1, 3, 224, 224]"
 func text(_ shape: [Int]) -> String { "[" + shape.map(String.init).joined(separator: ", ") + "]" }
 
-/// The product of a shape, or nil if a dimension is not positive or the product is beyond 2⁴⁰.
-func elementCount(_ shape: [Int]) -> Int? {
-  var count = 1
-  for size in shape {
-    let (product, overflow) = count.multipliedReportingOverflow(by: size)
-    guard size > 0, !overflow, product <= 1 << 40 else { return nil }
-    count = product
+extension [Int] {
+  /// The product of a shape, or nil if a dimension is not positive or the product is beyond 2⁴⁰.
+  package var checkedCount: Int? {
+    var count = 1
+    for size in self {
+      let (product, overflow) = count.multipliedReportingOverflow(by: size)
+      guard size > 0, !overflow, product <= 1 << 40 else { return nil }
+      count = product
+    }
+    return count
   }
-  return count
 }

@@ -148,16 +148,3 @@ extension ImportWalk {
     return (tensors, form)
   }
 }
-
-extension [Int] {
-  /// The product; nil if a number is not positive or the product too large for a tensor.
-  var checkedCount: Int? {
-    var result = 1
-    for size in self {
-      let (product, overflow) = result.multipliedReportingOverflow(by: size)
-      guard size > 0, !overflow, product <= 1 << 40 else { return nil }
-      result = product
-    }
-    return result
-  }
-}
