@@ -73,14 +73,7 @@ extension Zoo {
       ReLU()
       MaxPool(3, stride: 2, ceilMode: true)
 
-      Flatten()
-      for _ in 0..<2 {
-        Linear(4096)
-        ReLU()
-        Dropout(0.5)
-      }
-      Linear(task.classes)
-      Softmax()
+      wideClassifier(task)
     }
   }
 
@@ -96,18 +89,21 @@ extension Zoo {
         }
         MaxPool(2, ceilMode: task.isSmall)
       }
-      if task.isSmall {
-        head(task)
-      } else {
-        Flatten()
-        for _ in 0..<2 {
-          Linear(4096)
-          ReLU()
-          Dropout(0.5)
-        }
-        Linear(task.classes)
-        Softmax()
+      if task.isSmall { head(task) } else { wideClassifier(task) }
+    }
+  }
+
+  /// Two fully connected layers of 4096 before the classes.
+  private static func wideClassifier(_ task: Task) -> Sequential {
+    Sequential {
+      Flatten()
+      for _ in 0..<2 {
+        Linear(4096)
+        ReLU()
+        Dropout(0.5)
       }
+      Linear(task.classes)
+      Softmax()
     }
   }
 
