@@ -66,7 +66,9 @@ public struct Exporter {
     }
 
     describe(&result, name: name, data: data, measured)
-    let bytes = try SelfTestWriter(options: options).bytes(of: result, images)
+    let bytes = try SelfTestWriter(codec: options.codec).bytes(of: result) {
+      try setSelfTestImage($0, result.recipe!, images)
+    }
     return Result(bytes: bytes, report: try report(bytes, result, source, name, output, data, measured, passes))
   }
 
