@@ -1,6 +1,6 @@
 import CNNONNX
 import CNNSupport
-import Glibc
+import Foundation
 import Testing
 
 struct ReadingTests {
@@ -190,13 +190,9 @@ struct ReadingTests {
   }
 
   @Test func externalDataIsReadFromTheFolder() throws {
-    var template = Array("/tmp/onnx-external-XXXXXX".utf8CString)
-    let folder = String(cString: try #require(mkdtemp(&template)))
-    defer {
-      unlink("\(folder)/weights.bin")
-      unlink("\(folder)/model.onnx")
-      rmdir(folder)
-    }
+    let folder = FileManager.default.temporaryDirectory.appending(path: "cnn-onnx-\(UUID().uuidString)").path
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(atPath: folder) }
     try AtomicFile.write(raw([1, 2, 3, 4] as [Float]), to: "\(folder)/weights.bin")
     try AtomicFile.write(external("weights.bin", offset: 4, length: 8), to: "\(folder)/model.onnx")
     #expect(try ONNXGraph(contentsOf: "\(folder)/model.onnx").constants["w"]?.floats == [2, 3])
