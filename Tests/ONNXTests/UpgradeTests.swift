@@ -291,4 +291,29 @@ struct UpgradeTests {
     try graph.upgradeOpset()
     #expect(graph.nodes[0].outputs == [pool])
   }
+
+  /// Axes that no tensor has are refused or left to whoever knows the rank; nothing overflows.
+  @Test func absurdAxesDoNotOverflow() throws {
+    for axis in [Int.min, .max] {
+      let forms: [Form] = [
+        { g in
+          let plane = g.constant(ONNXTensor.random([3, 5]))
+          return g(
+            "Add", g("ReduceSum", "x", attributes: ["keepdims": .int(0)], opset: 6), plane,
+            attributes: ["broadcast": .int(1), "axis": .int(axis)], opset: 6)
+        },
+        { g in g("Softmax", "x", attributes: ["axis": .int(axis)], opset: 6) },
+        { g in
+          let one = g.constant(ONNXTensor.random([5]))
+          return g("Mul", g("LayerNormalization", "x", one, attributes: ["axis": .int(axis)]), one)
+        },
+      ]
+      for form in forms {
+        var graph = try upgraded(form)
+        #expect(graph.outputs.count == 1)
+        for pass in ONNXPass.all { _ = try pass.rewrite(&graph) }
+        #expect(graph.nodes.count > 0)
+      }
+    }
+  }
 }

@@ -83,7 +83,7 @@ extension GraphView {
       // Ones in front must not make more axes than there are.
       guard constant.shape == shape || constant.shape.count <= facts.ranks[layer.inputs[0]] ?? 0 else { continue }
       let isPlain = scalar(writer(layer.input(1), "Expand")?.input(0)) == 1
-      guard shape.count == -axis, node.op == "Mul" ? isPlain && layer.input(2) == nil : layer.input(2) == nil else {
+      guard -shape.count == axis, node.op == "Mul" ? isPlain && layer.input(2) == nil : layer.input(2) == nil else {
         continue
       }
       // The bias must be as large as the scale is, or the scale is 1 and has whatever size there is.

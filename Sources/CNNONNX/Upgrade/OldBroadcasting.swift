@@ -17,7 +17,7 @@ extension Upgrade {
 
   private mutating func linedUp(_ b: String, at axis: Int, of a: String, for node: ONNXNode) -> String {
     if axis >= 0, let rankA = rank(of: a), let rankB = rank(of: b) {
-      let behind = rankA - axis - rankB
+      let behind = rankA - axis.clamped - rankB
       guard behind > 0 else { return b }
       let axes = maker.constant(ONNXTensor(Array(rankB..<rankB + behind)), "axes", for: node)
       return maker.add("Unsqueeze", [b, axes], for: node)
