@@ -8,11 +8,7 @@ extension Graph {
     try checkTensors()
     try checkOrder()
     for layer in operators {
-      do {
-        try checkCount(of: layer)
-        try checkShape(of: layer)
-        try checkTypes(of: layer)
-      } catch { throw error.inside("layer \(layer.name)") }
+      do { try validate(layer) } catch { throw error.inside("layer \(layer.name)") }
     }
     try checkRecipe()
     try checkSelfTest()
@@ -76,6 +72,13 @@ extension Graph {
   }
 
   // MARK: Layers
+
+  /// What `validate()` checks of one layer: numbers of operands, attributes, shapes, types, scales and sums.
+  public func validate(_ layer: Operator) throws(CNNError) {
+    try checkCount(of: layer)
+    try checkShape(of: layer)
+    try checkTypes(of: layer)
+  }
 
   private func checkCount(of layer: Operator) throws(CNNError) {
     let kind = layer.kind

@@ -80,6 +80,12 @@ struct CNNExport: ParsableCommand {
   )
   var range = RangeRule.meanSquaredError
 
+  @Option(
+    help: ArgumentHelp(
+      "Layers that stay in float in an int8 bundle, separated by commas; those that have no int8 form do anyhow.",
+      valueName: "layer,…"))
+  var floatLayers: String?
+
   @Option(help: "Chooses the calibration images.")
   var seed: UInt64 = 0
 
@@ -144,6 +150,7 @@ struct CNNExport: ParsableCommand {
     var options = Exporter.Options(int8: type == .int8)
     options.calibrationImages = calibration
     options.rangeRule = range
+    options.floatLayers = floatLayers?.split(separator: ",").map(String.init) ?? []
     options.seed = seed
     options.threads = threads ?? min(64, ProcessInfo.processInfo.activeProcessorCount)
     options.codec = stored ? .stored : .deflate

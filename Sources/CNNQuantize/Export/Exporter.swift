@@ -14,6 +14,8 @@ public struct Exporter {
     public var int8: Bool
     public var calibrationImages = 1024
     public var rangeRule = RangeRule.meanSquaredError
+    /// Names of layers that stay in float in an int8 bundle, beside those that have no int8 form.
+    public var floatLayers: [String] = []
     /// Of the choice of calibration images.
     public var seed: UInt64 = 0
     public var threads = 1
@@ -55,8 +57,9 @@ public struct Exporter {
       guard let images else {
         throw CNNError("int8 needs images for calibration", advice: "name a data set with --data")
       }
-      let (int8, calibration) = try quantize(float, images)
+      let (int8, calibration, floatLayers) = try quantize(float, images)
       measured = try measure(float, int8: int8, calibration, images)
+      measured.floatLayers = floatLayers
       result = int8
     } else {
       measured = try images.map { try measure(float, $0) } ?? Measurements()
@@ -92,7 +95,10 @@ public struct Exporter {
 // MARK: Quantization
 
 extension Exporter {
-  private func quantize(_ float: Graph, _ images: ExportImages) throws -> (Graph, Calibration) {
+  /// The int8 graph, what was seen of the float one, and the layers that stay in float with the reasons.
+  private func quantize(
+    _ float: Graph, _ images: ExportImages
+  ) throws -> (Graph, Calibration, [ExportReport.FloatLayer]) {
     var calibration = Calibration(float)
     let progress = progress("calibrating", images.calibration.count)
     let runner = try NetworkRunner(float, outputs: calibration.tensors, threads: options.threads)
@@ -107,7 +113,10 @@ extension Exporter {
     }
     var quantizations = calibration.quantizations(options.rangeRule)
     quantizations[float.inputs[0]] = AffineQuantization(recipe: float.recipe!)
-    return (try float.quantized(quantizations), calibration)
+    var reasons = try float.layersWithoutInt8Form(quantizations).mapValues(\.what)
+    for layer in options.floatLayers where reasons[layer] == nil { reasons[layer] = "as asked for" }
+    let int8 = try float.quantized(quantizations, floatLayers: Set(reasons.keys))
+    return (int8, calibration, reasons.sorted { $0.key < $1.key }.map { .init(name: $0.key, reason: $0.value) })
   }
 }
 
@@ -121,6 +130,9 @@ extension Exporter {
       graph.metadata["export.calibration_images"] = "\(options.calibrationImages)"
       graph.metadata["export.range_rule"] = options.rangeRule.rawValue
       graph.metadata["export.seed"] = "\(options.seed)"
+      if !measured.floatLayers.isEmpty {
+        graph.metadata["export.float_layers"] = measured.floatLayers.map(\.name).joined(separator: ",")
+      }
     }
     graph.metadata["export.dataset"] = data?.name
     graph.metadata["export.float_accuracy"] = measured.test.map { "\($0.float)" }
@@ -141,6 +153,7 @@ extension Exporter {
       calibrationImages: options.int8 ? options.calibrationImages : nil,
       rangeRule: options.int8 ? options.rangeRule : nil, seed: options.seed, fileBytes: bytes.count,
       arenaBytes: try Session.arenaBytes(model), weightBytes: Int(model.information.weightBytes), passes: passes,
+      floatLayers: measured.floatLayers,
       layers: graph.operators.map { layer($0, graph, measured) })
   }
 

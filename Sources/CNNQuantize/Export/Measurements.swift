@@ -9,6 +9,7 @@ struct Measurements {
   /// By tensor.
   var decibels: [String: Double] = [:]
   var clippedPercent: [String: Double] = [:]
+  var floatLayers: [ExportReport.FloatLayer] = []
 }
 
 extension Exporter {
@@ -33,7 +34,8 @@ extension Exporter {
   }
 
   private func signalToNoise(_ float: Graph, _ int8: Graph, _ images: ExportImages) throws -> [String: Double] {
-    let tensors = float.operators.map(\.output)
+    // What lies between two layers in float has no int8 form.
+    let tensors = float.operators.map(\.output).filter { int8.tensors[$0] != nil }
     let reference = try NetworkRunner(float, outputs: tensors, threads: options.threads)
     let quantized = try NetworkRunner(int8, outputs: tensors, threads: options.threads)
     var ratios = tensors.map { _ in SignalToNoise() }

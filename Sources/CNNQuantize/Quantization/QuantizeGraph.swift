@@ -7,17 +7,24 @@ extension Graph {
   /// uint8 activations, int8 weights per output channel, int32 biases.
   ///
   /// The results of the last layers with weights stay float32, as do operators behind them that only move values: the
-  /// logits are not rounded. Everything else is integer arithmetic (ARITHMETIC.md).
-  /// - Parameter quantizations: of every network input, and of every tensor that `calibratedTensors` names.
-  public func quantized(_ quantizations: [String: AffineQuantization]) throws(CNNError) -> Graph {
+  /// logits are not rounded. Everything else is integer arithmetic (ARITHMETIC.md), but for layers that are asked to stay in
+  /// float.
+  /// - Parameters:
+  ///   - quantizations: of every network input, and of every tensor that `calibratedTensors` names.
+  ///   - floatLayers: names; see `withFloatLayers`.
+  public func quantized(
+    _ quantizations: [String: AffineQuantization], floatLayers: Set<String> = []
+  ) throws(CNNError) -> Graph {
     guard operators.contains(where: \.kind.hasWeight) else {
       throw CNNError("there is no layer with weights to quantize", advice: "export it with --float")
     }
+    // Of this graph, for which the quantizations were found: with fewer readers of stored values, groups would be larger.
     let groups = QuantizationGroups(self)
-    var result = GraphEditor(self)
+    var result = GraphEditor(try withFloatLayers(floatLayers, tail: groups.floatTail))
     for input in inputs { try result.store(input, quantizations[input]) }
-    for index in operators.indices {
-      let layer = operators[index]
+    for index in result.operators.indices {
+      let layer = result[index]
+      if layer.kind == .dequantizeLinear || floatLayers.contains(layer.name) { continue }
       do throws(CNNError) {
         if case .batchNormalization = layer.kind {
           throw CNNError("BatchNormalization has no int8 form", advice: "run batchNormalizationToConv first")

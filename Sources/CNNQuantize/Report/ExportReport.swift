@@ -18,6 +18,11 @@ public struct ExportReport: Equatable, Sendable {
     public var multiplyAdds: Int
   }
 
+  /// A layer of an int8 network that computes in float, and why.
+  public struct FloatLayer: Equatable, Sendable {
+    public var name, reason: String
+  }
+
   /// Percent of `images` whose largest output is their label's.
   public struct Accuracy: Equatable, Sendable {
     public var images: Int
@@ -48,6 +53,7 @@ public struct ExportReport: Equatable, Sendable {
   /// Of all constants, inflated.
   public var weightBytes: Int
   public var passes: [PassReport]
+  public var floatLayers: [FloatLayer]
   public var layers: [Layer]
 }
 
@@ -66,6 +72,7 @@ extension ExportReport {
       "seed": .integer(Int(truncatingIfNeeded: seed)),
       "file_bytes": .integer(fileBytes), "arena_bytes": .integer(arenaBytes), "weight_bytes": .integer(weightBytes),
       "passes": .object(passes.map { (key: $0.pass, value: .integer($0.rewrites)) }),
+      "float_layers": .object(floatLayers.map { (key: $0.name, value: .string($0.reason)) }),
       "layers": .array(layers.map(json)),
     ]
   }
@@ -89,6 +96,7 @@ extension ExportReport {
 extension ExportReport {
   public var text: String {
     var lines = [table.text, ""]
+    for layer in floatLayers { lines.append("in float             \(layer.name): \(layer.reason)") }
     if let validation { lines.append("validation accuracy  \(Self.text(validation))") }
     if let test { lines.append("test accuracy        \(Self.text(test))") }
     let ratio = Double(sourceBytes) / Double(fileBytes)
