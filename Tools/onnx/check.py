@@ -68,7 +68,8 @@ def export(network, name, exporter):
     path = arguments.work / f"{name}-{exporter}.onnx"
     if path.exists():
         return path
-    image = networks.images(1, networks.size(name), 7)
+    # Two, because torch.export takes a batch of one for a constant.
+    image = networks.images(2, networks.size(name), 7)
     part = path.with_suffix(".part")
     if exporter == "dynamo":
         torch.onnx.export(network, (image,), str(part), dynamo=True, dynamic_shapes=({0: torch.export.Dim("batch")},), external_data=False,
@@ -119,8 +120,23 @@ def quantize(name, activation):
         str(ready), str(part), Calibration("input", networks.images(8, networks.size(name), 9).numpy()), quant_format=quantization.QuantFormat.QDQ,
         per_channel=True, activation_type=types[activation], weight_type=quantization.QuantType.QInt8)
     ready.unlink()
+    model = onnx.load(str(part))
+    unshare(model.graph)
+    onnx.save(model, str(part))
     part.rename(path)
     return path
+
+
+def unshare(graph):
+    """Each node its own constants: with session.x64quantprecision ONNX Runtime 1.32 replaces them, and cannot replace one twice."""
+    constants, used = {c.name: c for c in graph.initializer}, set()
+    for node in graph.node:
+        for k, name in enumerate(node.input):
+            if name in constants and name in used:
+                copy = graph.initializer.add()
+                copy.CopyFrom(constants[name])
+                node.input[k] = copy.name = f"{name}_{len(graph.initializer)}"
+            used.add(name)
 
 
 class Layers:

@@ -89,12 +89,10 @@ def settle(network, side):
 
 def centre(network, side):
     """Takes the mean over images away from the classes' scores: what is left depends on the image, and so does which class is largest."""
-    layers = [m for m in network.modules() if isinstance(m, nn.Linear)]
-    if not layers:
-        return
+    last = [m for m in network.modules() if isinstance(m, (nn.Linear, nn.Conv2d))][-1]
     scores = []
-    hook = layers[-1].register_forward_hook(lambda layer, inputs, output: scores.append(output))
+    hook = last.register_forward_hook(lambda layer, inputs, output: scores.append(output))
     with torch.no_grad():
         network(images(16, side, 1002))
-        layers[-1].bias -= scores[0].mean(0)
+        last.bias -= scores[0].mean([0, *range(2, scores[0].ndim)])
     hook.remove()

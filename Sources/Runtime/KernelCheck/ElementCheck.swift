@@ -84,7 +84,7 @@ extension Check {
 
   /// a ∘ b with axes that one or the other repeats.
   mutating func binary(isFloat: Bool) {
-    let bytes = isFloat ? 4 : 1, batch = random.int(1...3), zero = zeroPoint()
+    let bytes = isFloat ? 4 : 1, batch = random.int(1...3)
     let run = random.once(in: 3) ? 16 : random.int(1...200)
     let counts = (random.int(1...3), random.int(1...3), random.int(1...4), random.int(1...12))
     var a = cnn_binary()
@@ -123,13 +123,15 @@ extension Check {
     }
     a.a = fill(x, left.image * batch / bytes, &random)
     a.b = fill(b, right.image * batch / bytes, &random)
-    a.low = isFloat ? (random.once(in: 2) ? 0 : -Float.infinity) : Float(random.int(0...100) - zero)
-    a.high = isFloat ? Float.infinity : Float(random.int(150...255) - zero)
-    a.scale_a = (random.real() + 1.01) * (a.kind == CNNB_OP_MUL ? 0.01 : a.kind == CNNB_OP_DIV ? 3 : 1)
-    a.scale_b = random.once(in: 20) ? 1e30 : random.real() + 1.01
+    a.low = isFloat ? (random.once(in: 2) ? 0 : -Float.infinity) : Float(random.int(0...100))
+    a.high = isFloat ? Float.infinity : Float(random.int(150...255))
+    (a.scale_a, a.scale_b, a.shift) = sum()
+    if a.kind == CNNB_OP_MUL || a.kind == CNNB_OP_DIV {
+      a.scale_a *= a.kind == CNNB_OP_MUL ? 0.01 : 3
+      a.shift = Float(zeroPoint())
+    }
     a.a_zero_point = Int32(zeroPoint())
     a.b_zero_point = Int32(zeroPoint())
-    a.y_zero_point = Int32(zero)
     let elements = counts.0 * counts.1 * counts.2 * counts.3 * run
     let like = plainView(batch: batch, elements: elements, elementBytes: bytes)
     a.y_image = like.image

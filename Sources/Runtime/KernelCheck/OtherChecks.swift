@@ -51,12 +51,12 @@ extension Check {
     a.count_include_pad = random.once(in: 2) ? 1 : 0
     a.low = random.once(in: 2) ? 0 : -Float.infinity
     a.high = random.once(in: 2) ? 3 : Float.infinity
-    a.scale = random.real() + 1.01
-    let zero = zeroPoint()
+    a.is_exact = isGlobal || random.once(in: 2) ? 1 : 0
+    a.x_scale = random.real() + 1.01
+    // Often sums lie in the middle between two steps.
+    a.y_scale = random.once(in: 2) ? a.x_scale : random.real() + 1.01
     a.x_zero_point = Int32(zeroPoint())
-    a.y_zero_point = Int32(zero)
-    a.q_low = Float(random.int(0...100) - zero)
-    a.q_high = Float(random.int(150...255) - zero)
+    a.y_zero_point = Int32(zeroPoint())
     let like = result(a.x, height: oh, width: ow, elementBytes: isFloat ? 4 : 1), arguments = a
     compare(
       like, elementBytes: isFloat ? 4 : 1,
@@ -88,17 +88,12 @@ extension Check {
 
   mutating func add(isFloat: Bool) {
     let left = tensor(x, isFloat: isFloat), right = tensor(b, isFloat: isFloat, like: left.view)
-    let zero = zeroPoint()
     var a = cnn_add()
     a.a = left.view
     a.b = right.view
-    a.low = isFloat ? (random.once(in: 2) ? 0 : -Float.infinity) : Float(random.int(0...100) - zero)
-    a.high = isFloat ? Float.infinity : Float(random.int(150...255) - zero)
-    a.scale_a = random.real() + 1.01
-    a.scale_b = random.once(in: 20) ? 1e30 : random.real() + 1.01
-    a.a_zero_point = Int32(zeroPoint())
-    a.b_zero_point = Int32(zeroPoint())
-    a.y_zero_point = Int32(zero)
+    a.low = isFloat ? (random.once(in: 2) ? 0 : -Float.infinity) : Float(random.int(0...100))
+    a.high = isFloat ? Float.infinity : Float(random.int(150...255))
+    (a.scale_a, a.scale_b, a.shift) = sum()
     let arguments = a, height = Int(a.a.height), width = Int(a.a.width)
     compare(
       result(a.a, height: height, width: width, elementBytes: isFloat ? 4 : 1), elementBytes: isFloat ? 4 : 1,
@@ -108,6 +103,14 @@ extension Check {
         a.y = y
         return a
       }, describe: { describe("a", arguments.a) })
+  }
+
+  /// Scales and shift of a uint8 sum: where results fall between two steps, where a factor is far too large, where it cancels.
+  mutating func sum() -> (a: Float, b: Float, shift: Float) {
+    let zero = Float(zeroPoint())
+    if random.once(in: 3) { return (0.5, random.once(in: 2) ? 0.5 : -0.5, zero) }
+    let a = random.real() + 1.01, b = random.once(in: 20) ? 1e30 : random.real() + 1.01
+    return (a, b, random.once(in: 20) ? -.infinity : zero - a * Float(zeroPoint()) - b * Float(zeroPoint()))
   }
 
   mutating func clamp() {

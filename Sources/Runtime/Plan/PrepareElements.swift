@@ -97,16 +97,32 @@ extension SessionBuilder {
     (n.a, n.b, n.y) = (UnsafePointer(a.data), UnsafePointer(b.data), y.view.data)
     (n.a_image, n.b_image, n.y_image) = (Int64(a.image), Int64(b.image), y.view.image)
     n.batch = Int32(options.batch)
-    (n.low, n.high) = range(i)
-    (n.a_zero_point, n.b_zero_point, n.y_zero_point) = (a.zeroPoint, b.zeroPoint, y.zeroPoint)
+    (n.low, n.high) = storedRange(i, y)
+    (n.a_zero_point, n.b_zero_point, n.shift) = (a.zeroPoint, b.zeroPoint, Float(y.zeroPoint))
     switch kind {
     case CNNB_OP_MUL: n.scale_a = (a.scale * b.scale) / y.scale
     case CNNB_OP_DIV: (n.scale_a, n.scale_b) = (a.scale / y.scale, b.scale)
-    default: (n.scale_a, n.scale_b) = (a.scale / y.scale, b.scale / y.scale)
+    default:
+      (n.scale_a, n.scale_b) = (a.scale / y.scale, b.scale / y.scale)
+      if kind == CNNB_OP_SUB { n.scale_b = -n.scale_b }
+      n.shift = zeroPointShift(n.scale_a, a.zeroPoint, n.scale_b, b.zeroPoint, y.zeroPoint)
     }
     n.halo = y.view
     setWalk(&n, steps(a, b, y), y.tensor.elementBytes)
     add(i, y.isFloat ? kernels.binary_f32 : kernels.binary_u8, n)
+  }
+
+  /// What the zero points of a, b and y add to a sum in steps of y: z_y − (z_a · scaleA + z_b · scaleB), rounded as ONNX
+  /// Runtime does (ARITHMETIC.md).
+  private func zeroPointShift(_ scaleA: Float, _ zeroA: Int32, _ scaleB: Float, _ zeroB: Int32, _ zeroY: Int32) -> Float
+  {
+    Float(zeroY) - Float(Double(scaleA) * Double(zeroA) + Double(scaleB * Float(zeroB)))
+  }
+
+  /// The range of a fused activation, in stored values where they are quantized.
+  private func storedRange(_ i: Int, _ y: Operand) -> (low: Float, high: Float) {
+    let range = range(i), zeroPoint = y.isFloat ? 0 : Float(y.zeroPoint)
+    return (range.low + zeroPoint, range.high + zeroPoint)
   }
 
   /// Whether an operand is an activation in blocks that is not repeated.
@@ -118,10 +134,11 @@ extension SessionBuilder {
 
   /// A skip connection: whole blocks.
   private mutating func prepareAdd(_ i: Int, _ y: Operand) {
-    let (a, b, range) = (operand(i), operand(i, 1), range(i))
+    let (a, b, range) = (operand(i), operand(i, 1), storedRange(i, y))
+    let (scaleA, scaleB) = (a.scale / y.scale, b.scale / y.scale)
     let arguments = cnn_add(
-      a: a.view, b: b.view, y: y.view, low: range.low, high: range.high, scale_a: a.scale / y.scale,
-      scale_b: b.scale / y.scale, a_zero_point: a.zeroPoint, b_zero_point: b.zeroPoint, y_zero_point: y.zeroPoint)
+      a: a.view, b: b.view, y: y.view, low: range.low, high: range.high, scale_a: scaleA, scale_b: scaleB,
+      shift: zeroPointShift(scaleA, a.zeroPoint, scaleB, b.zeroPoint, y.zeroPoint))
     add(i, y.isFloat ? kernels.add_f32 : kernels.add_u8, arguments)
   }
 

@@ -20,9 +20,9 @@ extension SessionBuilder {
       a.count_include_pad = Int32(w.count_include_pad)
     }
     (a.low, a.high) = (-.infinity, .infinity)
-    a.scale = x.scale / y.scale
+    a.is_exact = Int(o.kind) == CNNB_OP_AVERAGE_POOL ? 0 : 1
+    (a.x_scale, a.y_scale) = (x.scale, y.scale)
     (a.x_zero_point, a.y_zero_point) = (x.zeroPoint, y.zeroPoint)
-    (a.q_low, a.q_high) = fullRange(y)
     let kernel =
       isMax
       ? x.isFloat ? kernels.max_pool_f32 : kernels.max_pool_u8

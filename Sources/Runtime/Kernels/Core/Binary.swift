@@ -37,22 +37,24 @@ struct BinaryF32: BinaryRule {
 
 struct BinaryU8: BinaryRule {
   private let kind: Int, quantize: Quantizer
-  private let scaleA: Floats, scaleB: Floats, zeroA: Ints, zeroB: Ints
+  private let scaleA: Floats, scaleB: Floats, shift: Floats, zeroA: Ints, zeroB: Ints
   @inline(__always) init(_ a: UnsafePointer<cnn_binary>) {
     kind = Int(a.pointee.kind)
-    quantize = Quantizer(a.pointee.low, a.pointee.high, a.pointee.y_zero_point)
+    quantize = Quantizer(a.pointee.low, a.pointee.high, 0)
     scaleA = all(a.pointee.scale_a)
-    // a − b is a + (−b), to the bit.
-    scaleB = all(kind == CNNB_OP_SUB ? -a.pointee.scale_b : a.pointee.scale_b)
+    scaleB = all(a.pointee.scale_b)
+    shift = all(a.pointee.shift)
     zeroA = all(a.pointee.a_zero_point)
     zeroB = all(a.pointee.b_zero_point)
   }
   @inline(__always) func callAsFunction(_ a: Bytes, _ b: Bytes) -> Bytes {
-    let left = cv_widen(a) &- zeroA, right = cv_widen(b) &- zeroB
-    // |left · right| < 2¹⁶: exact in float too.
-    if kind == CNNB_OP_MUL { return quantize(cv_to_float(left) * cv_to_float(right) * scaleA) }
-    let l = cv_to_float(left) * scaleA, r = cv_to_float(right) * scaleB
-    return quantize(kind == CNNB_OP_DIV ? l / r : l + r)
+    if kind != CNNB_OP_MUL && kind != CNNB_OP_DIV {
+      return quantize(
+        cv_fused(cv_to_float(cv_widen(a)), scaleA, cv_fused(cv_to_float(cv_widen(b)), scaleB, shift)))
+    }
+    let left = cv_to_float(cv_widen(a) &- zeroA), right = cv_to_float(cv_widen(b) &- zeroB)
+    // |left · right| < 2¹⁶: exact.
+    return quantize((kind == CNNB_OP_MUL ? left * right * scaleA : (left * scaleA) / (right * scaleB)) + shift)
   }
   @inline(__always) static func load(_ p: UnsafeRawPointer) -> Bytes { p.bytes() }
   @inline(__always) static func spread(_ p: UnsafeRawPointer) -> Bytes { Bytes(repeating: p.byte()) }

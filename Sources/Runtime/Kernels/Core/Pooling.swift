@@ -43,11 +43,29 @@ struct AveragePoolF32: Pool {
 }
 
 struct AveragePoolU8: Pool {
+  let xScale: Floats, xZero: Ints, yScale: Floats, yZero: Floats, quantize = Quantizer(0, 255, 0)
+  @inline(__always) init(_ a: UnsafePointer<cnn_pool>) {
+    xScale = all(a.pointee.x_scale)
+    xZero = all(a.pointee.x_zero_point)
+    yScale = all(a.pointee.y_scale)
+    yZero = all(cv_float(a.pointee.y_zero_point))
+  }
+  @inline(__always) var start: Floats { all(0) }
+  @inline(__always) func add(_ state: Floats, _ x: UnsafeRawPointer) -> Floats {
+    state + cv_to_float(cv_widen(x.bytes()) &- xZero) * xScale
+  }
+  @inline(__always) func finish(_ state: Floats, count: Int) -> Bytes {
+    quantize(state / all(cv_float(Int32(truncatingIfNeeded: count))) / yScale + yZero)
+  }
+}
+
+struct ExactAveragePoolU8: Pool {
   let scale: Float, zeroPoint: Ints, quantize: Quantizer
   @inline(__always) init(_ a: UnsafePointer<cnn_pool>) {
-    scale = a.pointee.scale
+    scale = a.pointee.x_scale / a.pointee.y_scale
     zeroPoint = all(a.pointee.x_zero_point)
-    quantize = Quantizer(a.pointee.q_low, a.pointee.q_high, a.pointee.y_zero_point)
+    let low = 0 - cv_float(a.pointee.y_zero_point)
+    quantize = Quantizer(low, 255 + low, a.pointee.y_zero_point)
   }
   @inline(__always) var start: Ints { all(0) }
   @inline(__always) func add(_ state: Ints, _ x: UnsafeRawPointer) -> Ints {
@@ -99,5 +117,9 @@ func averagePoolF32(_ a: UnsafePointer<cnn_pool>, _ share: Share) {
   pool(a, share, isFloat: true) { reduceWindow(AveragePoolF32.self, $0, $1, $2) }
 }
 func averagePoolU8(_ a: UnsafePointer<cnn_pool>, _ share: Share) {
-  pool(a, share, isFloat: false) { reduceWindow(AveragePoolU8.self, $0, $1, $2) }
+  if a.pointee.is_exact != 0 {
+    pool(a, share, isFloat: false) { reduceWindow(ExactAveragePoolU8.self, $0, $1, $2) }
+  } else {
+    pool(a, share, isFloat: false) { reduceWindow(AveragePoolU8.self, $0, $1, $2) }
+  }
 }

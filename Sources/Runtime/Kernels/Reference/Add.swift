@@ -1,10 +1,11 @@
 import CKernels
 
-/// Add. float: y = clamp(a + b, low, high). uint8, every operation rounded by itself (no fused multiply-add):
+/// Add. float: y = clamp(a + b, low, high). uint8, with multiply-adds that round once:
 ///
-///     y = Int32(roundTiesToEven(clamp(Float(qa − za) · scale_a + Float(qb − zb) · scale_b, low, high))) + zy
+///     v = fma(Float(qa), scale_a, fma(Float(qb), scale_b, shift))
+///     y = Int32(roundTiesToEven(clamp(v, low, high))), a NaN becoming the lowest
 ///
-/// with scale_a = sa / sy and scale_b = sb / sy.
+/// with scale_a = sa / sy, scale_b = sb / sy and the shift of `zeroPointShift`.
 func addF32(_ a: cnn_add) {
   a.y.forEachElement { n, c, y, x in
     a.y.set(n, c, y, x, clamp(a.a.f32(n, c, y, x) + a.b.f32(n, c, y, x), a.low, a.high))
@@ -14,9 +15,9 @@ func addF32(_ a: cnn_add) {
 
 func addU8(_ a: cnn_add) {
   a.y.forEachElement { n, c, y, x in
-    let left = Float(a.a.u8(n, c, y, x) - a.a_zero_point) * a.scale_a
-    let right = Float(a.b.u8(n, c, y, x) - a.b_zero_point) * a.scale_b
-    a.y.set(n, c, y, x, stored(left + right, a.low, a.high, a.y_zero_point))
+    let right = a.shift.addingProduct(Float(a.b.u8(n, c, y, x)), a.scale_b)
+    let v = right.addingProduct(Float(a.a.u8(n, c, y, x)), a.scale_a)
+    a.y.set(n, c, y, x, stored(v != v ? a.low : v, a.low, a.high, 0))
   }
   a.y.fillAround(bytes: 1)
 }

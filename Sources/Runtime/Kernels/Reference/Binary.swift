@@ -1,12 +1,13 @@
 import CBundle
 import CKernels
 
-/// Add, Sub, Mul and Div with broadcasting. float: y = clamp(a ∘ b, low, high). uint8, every operation rounded by itself:
+/// Add, Sub, Mul and Div with broadcasting. float: y = clamp(a ∘ b, low, high). uint8, every operation
+/// rounded by itself, fma being one:
 ///
-///     Add, Sub   v = Float(a − za) · scale_a ± Float(b − zb) · scale_b
-///     Mul        v = Float((a − za) · (b − zb)) · scale_a
-///     Div        v = (Float(a − za) · scale_a) / (Float(b − zb) · scale_b)
-///     y = Int32(roundTiesToEven(clamp(v, low, high))) + zy, a NaN becoming the lowest
+///     Add, Sub   v = fma(Float(a), scale_a, fma(Float(b), scale_b, shift))
+///     Mul        v = Float((a − za) · (b − zb)) · scale_a + shift
+///     Div        v = (Float(a − za) · scale_a) / (Float(b − zb) · scale_b) + shift
+///     y = Int32(roundTiesToEven(clamp(v, low, high))), a NaN becoming the lowest
 func binaryF32(_ a: cnn_binary) {
   a.forEachElement(bytes: 4) { left, right, y in
     let l = left.loadUnaligned(as: Float.self), r = right.loadUnaligned(as: Float.self)
@@ -24,15 +25,15 @@ func binaryF32(_ a: cnn_binary) {
 
 func binaryU8(_ a: cnn_binary) {
   a.forEachElement(bytes: 1) { left, right, y in
-    let l = Int32(left.load(as: UInt8.self)) - a.a_zero_point, r = Int32(right.load(as: UInt8.self)) - a.b_zero_point
+    let l = Int32(left.load(as: UInt8.self)), r = Int32(right.load(as: UInt8.self))
+    let (fromZeroA, fromZeroB) = (l - a.a_zero_point, r - a.b_zero_point)
     let v =
       switch Int(a.kind) {
-      case CNNB_OP_ADD: Float(l) * a.scale_a + Float(r) * a.scale_b
-      case CNNB_OP_SUB: Float(l) * a.scale_a - Float(r) * a.scale_b
-      case CNNB_OP_MUL: Float(l * r) * a.scale_a
-      default: (Float(l) * a.scale_a) / (Float(r) * a.scale_b)
+      case CNNB_OP_MUL: Float(fromZeroA * fromZeroB) * a.scale_a + a.shift
+      case CNNB_OP_DIV: (Float(fromZeroA) * a.scale_a) / (Float(fromZeroB) * a.scale_b) + a.shift
+      default: a.shift.addingProduct(Float(r), a.scale_b).addingProduct(Float(l), a.scale_a)
       }
-    y.storeBytes(of: stored(v != v ? a.low : v, a.low, a.high, a.y_zero_point), as: UInt8.self)
+    y.storeBytes(of: stored(v != v ? a.low : v, a.low, a.high, 0), as: UInt8.self)
   }
   a.halo.fillHalo(bytes: 1)
 }

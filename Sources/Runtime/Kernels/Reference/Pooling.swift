@@ -5,8 +5,11 @@ import CKernels
 /// - max: the largest element of the clipped window (a window always holds one: pads are smaller than the kernel).
 ///   float: then clamped to low … high. uint8: the largest stored byte, x and y having one quantization.
 /// - average, float: y = clamp(sum / Float(n), low, high), the sum in the order of rows and columns.
-/// - average, uint8: S = Σ (q − x_zero_point), exact in int32;
-///   y = Int32(roundTiesToEven(clamp(Float(S) · (scale / Float(n)), low, high))) + y_zero_point, scale = sx / sy.
+/// - average, uint8: v = Σ Float(q − x_zero_point) · x_scale in the order of rows and columns, every operation rounded by
+///   itself; y = roundTiesToEven(clamp(v / Float(n) / y_scale + Float(y_zero_point), 0, 255)), a NaN becoming 0.
+/// - average, uint8, is_exact: S = Σ (q − x_zero_point), exact in int32;
+///   y = Int32(roundTiesToEven(clamp(Float(S) · ((x_scale / y_scale) / Float(n)), 0 − y_zero_point, 255 − y_zero_point)))
+///   + y_zero_point.
 ///
 /// n is the number of elements in the clipped window; with count_include_pad, of those in the image and its padding.
 extension cnn_pool {
@@ -60,10 +63,23 @@ func averagePoolF32(_ a: cnn_pool) {
 
 func averagePoolU8(_ a: cnn_pool) {
   a.y.forEachElement { n, c, oy, ox in
-    var sum: Int32 = 0
-    let count = a.forEachPlace(oy, ox) { iy, ix in sum &+= a.x.u8(n, c, iy, ix) - a.x_zero_point }
-    let v = Float(sum) * (a.scale / Float(count))
-    a.y.set(n, c, oy, ox, stored(v, a.q_low, a.q_high, a.y_zero_point))
+    a.y.set(n, c, oy, ox, a.is_exact != 0 ? a.exactAverage(n, c, oy, ox) : a.average(n, c, oy, ox))
   }
   a.y.fillAround(bytes: 1)
+}
+
+extension cnn_pool {
+  fileprivate func average(_ n: Int, _ c: Int, _ oy: Int, _ ox: Int) -> UInt8 {
+    var sum: Float = 0
+    let count = forEachPlace(oy, ox) { iy, ix in sum += Float(x.u8(n, c, iy, ix) - x_zero_point) * x_scale }
+    let v = sum / Float(count) / y_scale + Float(y_zero_point)
+    return stored(v != v ? 0 : v, 0, 255, 0)
+  }
+
+  fileprivate func exactAverage(_ n: Int, _ c: Int, _ oy: Int, _ ox: Int) -> UInt8 {
+    var sum: Int32 = 0
+    let count = forEachPlace(oy, ox) { iy, ix in sum &+= x.u8(n, c, iy, ix) - x_zero_point }
+    let v = Float(sum) * ((x_scale / y_scale) / Float(count))
+    return stored(v, Float(0 - y_zero_point), Float(255 - y_zero_point), y_zero_point)
+  }
 }

@@ -76,18 +76,17 @@ typedef struct cnn_pool {
   int32_t kernel_height, kernel_width, stride_y, stride_x, pad_top, pad_left, pad_bottom, pad_right, dilation_y, dilation_x;
   int32_t count_include_pad;        /* average: padding counts as elements of value 0 (real value), as far as pad_bottom, pad_right reach */
   float low, high;                  /* float: fused activation */
-  float scale;                      /* average_pool_u8: sx / sy; the multiplier of a window of n elements is scale / Float(n) */
-  int32_t x_zero_point, y_zero_point;
-  float q_low, q_high;              /* average_pool_u8: as in cnn_requantize. max_pool_u8: x and y have one quantization */
+  int32_t is_exact;                 /* average_pool_u8: the sum is exact, as in GlobalAveragePool; else of floats (ARITHMETIC.md) */
+  float x_scale, y_scale;           /* average_pool_u8 */
+  int32_t x_zero_point, y_zero_point; /* average_pool_u8. max_pool_u8: x and y have one quantization */
 } cnn_pool;
 
 /* y = a + b. float: (a + b) clamped. uint8: ARITHMETIC.md, "Add":
- *   q = Int32(roundTiesToEven(clamp(Float(qa − za) * scale_a + Float(qb − zb) * scale_b, low, high))) + zy, no FMA */
+ *   q = roundTiesToEven(clamp(fma(Float(qa), scale_a, fma(Float(qb), scale_b, shift)), low, high)) */
 typedef struct cnn_add {
   cnn_view a, b, y;
-  float low, high;                  /* float: real values; uint8: qmin − zy, qmax − zy */
-  float scale_a, scale_b;           /* sa / sy, sb / sy */
-  int32_t a_zero_point, b_zero_point, y_zero_point;
+  float low, high;                  /* float: real values; uint8: qmin, qmax */
+  float scale_a, scale_b, shift;    /* sa / sy, sb / sy, and what the zero points add */
 } cnn_add;
 
 /* y = clamp(x · scale[c] + shift[c]): batch normalisation; multiply, then add, no FMA. scale NULL: y = clamp(x) (ReLU). uint8: y = clamp(x, low, high)
@@ -157,9 +156,10 @@ typedef struct cnn_binary {
   int32_t counts[CNN_AXES - 1];     /* unused ones are 1 */
   int32_t a_strides[CNN_AXES - 1], b_strides[CNN_AXES - 1], y_strides[CNN_AXES - 1];
   int32_t run, a_step, b_step;
-  float low, high;                  /* float: fused activation; uint8: qmin − zy, qmax − zy */
-  float scale_a, scale_b;           /* uint8: Add, Sub: sa / sy, sb / sy. Mul: scale_a = (sa · sb) / sy. Div: scale_a = sa / sy, scale_b = sb */
-  int32_t a_zero_point, b_zero_point, y_zero_point;
+  float low, high;                  /* float: fused activation; uint8: qmin, qmax */
+  float scale_a, scale_b;           /* uint8: Add, Sub: sa / sy, ±sb / sy. Mul: scale_a = (sa · sb) / sy. Div: scale_a = sa / sy, scale_b = sb */
+  float shift;                      /* uint8: Add, Sub: what the zero points add. Mul, Div: Float(zy) */
+  int32_t a_zero_point, b_zero_point; /* Mul, Div */
   cnn_view halo;                    /* as in cnn_move */
 } cnn_binary;
 

@@ -59,6 +59,29 @@ CV cv_f32x8 cv_multiply_add_half(cv_f32x8 sum, float x, cv_f32x8 w) { return sum
 CV cv_f32x16 cv_multiply_add_each(cv_f32x16 sum, cv_f32x16 x, cv_f32x16 w) { return sum + x * w; }
 #endif
 
+/* a · b + c, rounded once, on every processor. */
+#if defined(__FMA__) || defined(__aarch64__)
+CV cv_f32x16 cv_fused(cv_f32x16 a, cv_f32x16 b, cv_f32x16 c) { return __builtin_elementwise_fma(a, b, c); }
+#else
+/* The product is exact in binary64. A sum that is not is rounded to odd: then rounding it again, to binary32, is as good as rounding once (Boldo and Melquiond,
+ * "Emulation of FMA and correctly rounded sums", 2008). */
+static __attribute__((noinline)) void cv_fuse(const float *a, const float *b, float *c) {
+#pragma clang loop unroll(disable)
+  for (int i = 0; i < 16; i++) {
+    double product = (double)a[i] * b[i], sum = product + c[i], part = sum - product, error = (product - (sum - part)) + (c[i] - part);
+    int64_t bits;
+    __builtin_memcpy(&bits, &sum, 8);
+    if ((error < 0 || error > 0) && (bits & 1) == 0) bits += (error > 0) == (sum > 0) ? 1 : -1;
+    __builtin_memcpy(&sum, &bits, 8);
+    c[i] = (float)sum;
+  }
+}
+CV cv_f32x16 cv_fused(cv_f32x16 a, cv_f32x16 b, cv_f32x16 c) {
+  cv_fuse((const float *)&a, (const float *)&b, (float *)&c);
+  return c;
+}
+#endif
+
 /* Per lane: sum + Σ over four bytes of (x − input offset) · w, exact, wrapping. x: four unsigned bytes, the same for all lanes; w: four
  * signed bytes in each lane, −127 … 127. Without a dot-product instruction, x86 multiplies the even and the odd bytes of each 16-bit lane
  * apart, as 16-bit numbers (vpmaddubsw would saturate). NEON multiplies signed bytes: |x − 128| · |w| · 2 ≤ 32512 fits 16 bits, so one
