@@ -50,3 +50,13 @@ install_packages() {
 
 # What building needs on a fresh Debian.
 build_packages=(libpng-dev libjpeg-dev zlib1g-dev pkg-config)
+
+# make_onnx_python: a Python with what the checks of ONNX need, made once.
+onnx_python=$root/.build-onnx/venv/bin/python
+make_onnx_python() {
+  [ -x "$onnx_python" ] && return
+  install_packages python3-venv
+  local venv=$root/.build-onnx/venv
+  python3 -m venv "$venv" && "$venv/bin/pip" install -q numpy torch torchvision onnx onnxruntime onnxscript ||
+    { rm -rf "$venv" && die "pip cannot install torch, torchvision, onnx, onnxruntime and onnxscript"; }
+}

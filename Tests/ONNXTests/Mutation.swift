@@ -103,7 +103,7 @@ extension ConformanceCase {
   /// Imports damaged versions of the model, with the test's integers as constants.
   /// - Returns: how many of them could be imported.
   func importDamaged(_ count: Int, seed: UInt64) -> Int {
-    guard var model = try? ONNXGraph(contentsOf: "\(Self.root)/\(name)/model.onnx"),
+    guard var model = try? ONNXGraph(contentsOf: "\(folder)/model.onnx"),
       let inputs = try? tensors("input", of: "test_data_set_0")
     else { return 0 }
     let needed = constantChoices(model, inputs).last!

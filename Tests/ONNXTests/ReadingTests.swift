@@ -154,6 +154,45 @@ struct ReadingTests {
     #expect(try ONNXTensor(protobuf: strings.bytes()) == strings)
   }
 
+  /// Several to a byte, the first in the lowest bits, in raw_data and in int32_data.
+  @Test func smallIntegersAreRead() throws {
+    let cases: [(ONNXTypeCode, ONNXType, [UInt8], [Int64])] = [
+      (.uint4, .uint4, [0x10, 0xF7, 0x05], [0, 1, 7, 15, 5]), (.int4, .int4, [0x17, 0x8F, 0x05], [7, 1, -1, -8, 5]),
+      (.uint2, .uint2, [0b11_10_01_00, 0b10], [0, 1, 2, 3, 2]),
+      (.int2, .int2, [0b11_10_01_00, 0b10], [0, 1, -2, -1, -2]),
+    ]
+    for (code, type, bytes, integers) in cases {
+      let expected = ONNXTensor(type, shape: [5], integers: integers)
+      let tensor = Wire.tensor("t", code, [5]).bytes
+      #expect(try ONNXTensor(protobuf: tensor + Wire().bytes(9, bytes).bytes) == expected)
+      #expect(try ONNXTensor(protobuf: tensor + Wire().ints(5, bytes.map { Int($0) }).bytes) == expected)
+      #expect(try ONNXTensor(protobuf: expected.bytes()) == expected)
+      #expect(throws: CNNError.self) { try ONNXTensor(protobuf: tensor + Wire().bytes(9, bytes.dropLast()).bytes) }
+      #expect(throws: CNNError.self) { try ONNXTensor(protobuf: tensor + Wire().bytes(9, bytes + [0]).bytes) }
+    }
+  }
+
+  /// Of the specifications: the smallest, 1, the largest, what is beyond it.
+  @Test func smallFloatsAreRead() throws {
+    let nan = Float.nan
+    let cases: [(ONNXTypeCode, [UInt8], [Float])] = [
+      (.float8e4m3fn, [0x01, 0x08, 0x38, 0xB8, 0x7E, 0x7F, 0x80], [0x1p-9, 0x1p-6, 1, -1, 448, nan, -0.0]),
+      (.float8e4m3fnuz, [0x01, 0x40, 0xC0, 0x7F, 0xFF, 0x80], [0x1p-10, 1, -1, 240, -240, nan]),
+      (.float8e5m2, [0x01, 0x3C, 0x7B, 0x7C, 0xFC, 0x7D], [0x1p-16, 1, 57344, .infinity, -.infinity, nan]),
+      (.float8e5m2fnuz, [0x01, 0x40, 0x7F, 0x80], [0x1p-17, 1, 57344, nan]),
+      (.float8e8m0, [0, 127, 130, 254, 255], [0x1p-127, 1, 8, 0x1p127, nan]),
+      (.float4e2m1, [0x10, 0x32, 0x54, 0x76, 0xF9], [0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.5, -6]),
+    ]
+    for (code, bytes, expected) in cases {
+      let tensor = try ONNXTensor(protobuf: (Wire.tensor("t", code, [expected.count]).bytes(9, bytes)).bytes)
+      let values = try #require(tensor.floats)
+      #expect(values.map(\.bitPattern) == expected.map(\.bitPattern), "\(code)")
+      // They stay apart from floats that can be computed with.
+      #expect(tensor.type.name == "\(code)")
+      #expect(try ONNXTensor(protobuf: tensor.bytes()).type == .float)
+    }
+  }
+
   @Test func wrongTensorsAreErrorsThatNameThem() throws {
     func error(_ tensor: Wire) throws -> String {
       try self.error(Wire.model([.node("Relu", ["x"], ["y"])], constants: [tensor]))

@@ -104,5 +104,6 @@ extension Wire {
 /// TensorProto.DataType
 enum ONNXTypeCode: Int {
   case float = 1, uint8, int8, uint16, int16, int32, int64, string, bool, float16, double, uint32, uint64, complex64
-  case bfloat16 = 16
+  case bfloat16 = 16, float8e4m3fn, float8e4m3fnuz, float8e5m2, float8e5m2fnuz, uint4, int4, float4e2m1, float8e8m0
+  case uint2, int2
 }

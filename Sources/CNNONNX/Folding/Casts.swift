@@ -18,6 +18,7 @@ extension ONNXTensor {
   /// Floats to integers without their fraction, integers wrapped at their width, to bool by whether they are 0.
   func cast(to type: ONNXType) throws(CNNError) -> ONNXTensor {
     guard type != .string else { throw CNNError("it makes strings, which are not supported") }
+    guard type.minifloat == nil else { throw CNNError("it rounds to \(type.name), which is not supported") }
     var result = self
     result.type = type.held
     switch values {

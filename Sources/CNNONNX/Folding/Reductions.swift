@@ -10,6 +10,7 @@ extension Folding {
     "ReduceProd": one(reduceProd),
     "ReduceSumSquare": one(reduceSumSquare),
     "ReduceL1": one(reduceL1),
+    "ReduceL2": one(reduceL2),
     "ArgMax": one(argMax),
     "ArgMin": one(argMin),
     "CumSum": one(cumSum),
@@ -30,16 +31,14 @@ extension Folding {
   }
 
   private func reduceMax() throws(CNNError) -> ONNXTensor {
-    try reduce({ $0.reduce(-.infinity) { $0.isNaN || $0 > $1 ? $0 : $1 } }) { (rows, type) throws(CNNError) in
-      guard let first = rows.first else { throw CNNError("it has no largest of 0 elements") }
-      return rows.dropFirst().reduce(first) { type.less($0, $1) ? $1 : $0 }
+    try reduce({ $0.reduce(-.infinity) { $0.isNaN || $0 > $1 ? $0 : $1 } }) { rows, type in
+      rows.reduce(type.limits.smallest) { type.less($0, $1) ? $1 : $0 }
     }
   }
 
   private func reduceMin() throws(CNNError) -> ONNXTensor {
-    try reduce({ $0.reduce(.infinity) { $0.isNaN || $0 < $1 ? $0 : $1 } }) { (rows, type) throws(CNNError) in
-      guard let first = rows.first else { throw CNNError("it has no smallest of 0 elements") }
-      return rows.dropFirst().reduce(first) { type.less($1, $0) ? $1 : $0 }
+    try reduce({ $0.reduce(.infinity) { $0.isNaN || $0 < $1 ? $0 : $1 } }) { rows, type in
+      rows.reduce(type.limits.largest) { type.less($1, $0) ? $1 : $0 }
     }
   }
 
@@ -51,6 +50,12 @@ extension Folding {
     try reduce(
       { Float($0.reduce(0.0) { $0 + Double($1.magnitude) }) },
       { rows, _ in rows.reduce(0) { $1 < 0 ? $0 &- $1 : $0 &+ $1 } })
+  }
+
+  private func reduceL2() throws(CNNError) -> ONNXTensor {
+    try reduce({ Float($0.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()) }) {
+      (_, type) throws(CNNError) in throw CNNError("it has no root of \(type.name)")
+    }
   }
 
   private func reduceSumSquare() throws(CNNError) -> ONNXTensor {

@@ -126,7 +126,7 @@ private struct InputShape {
 
   init(_ input: ONNXGraph.Value, _ options: ONNXImporter.Options) throws(CNNError) {
     guard let type = input.type else { throw CNNError("is no tensor of a type that is supported") }
-    guard type.isFloat || type == .uint8 || type == .int8 else {
+    guard type == .float || type == .uint8 || type == .int8 else {
       throw CNNError("is \(type.name)", advice: "float, uint8 and int8 are possible")
     }
     if let given = options.shapes[input.name] {

@@ -3,18 +3,11 @@
 extension ONNXNode {
   var refusal: String? {
     switch op {
-    case "Resize":
-      if string("mode") == "cubic" { return "mode cubic" }
-      if int("antialias") ?? 0 != 0 { return "antialias" }
-      if int("exclude_outside") ?? 0 != 0 { return "exclude_outside" }
-      if string("coordinate_transformation_mode") == "tf_crop_and_resize" {
-        return "coordinate_transformation_mode tf_crop_and_resize"
-      }
     case "BatchNormalization":
       if int("training_mode") ?? 0 != 0 { return "training_mode" }
     case "MaxPool":
       if output(1) != nil { return "its output Indices is int64" }
-    case "LayerNormalization":
+    case "LayerNormalization", "RMSNormalization":
       if let type = int("stash_type"), type != 1 { return "stash_type \(type)" }
     default: break
     }

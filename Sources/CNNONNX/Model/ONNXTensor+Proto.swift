@@ -32,18 +32,20 @@ extension ONNXTensor {
     self.init(type.held, shape: shape, integers: [])
     values =
       message.dataLocation == .external
-      ? try type.values(raw: try ExternalData(message.externalData).read(count * type.size, in: folder))
+      ? try type.values(raw: try ExternalData(message.externalData).read(type.bytes(count), in: folder))
       : message.rawData.isEmpty ? try message.typedValues(type) : try type.values(raw: message.rawData)
+    if (1..<8).contains(type.bits) { values.cut(to: count, filling: 8 / type.bits) }
     guard self.count == count else {
       throw CNNError("its shape \(shape) has \(count) elements, but the file holds \(self.count)")
     }
   }
 
-  /// As a message: the elements as raw data, strings apart.
+  /// As a message: the elements as raw data, strings apart. Floats of at most eight bits become float.
   func message(name: String) -> Onnx_TensorProto {
     var message = Onnx_TensorProto()
     message.name = name
     message.dims = shape.map { Int64($0) }
+    let type = type.minifloat == nil ? type : .float
     message.dataType = type.rawValue
     switch values {
     case .floats(let a): message.rawData = type.raw(floats: a)
@@ -71,24 +73,31 @@ func elementCount(_ shape: [Int]) throws(CNNError) -> Int {
 }
 
 extension ONNXType {
-  /// The type in which elements are held: float for all kinds of floats.
-  package var held: ONNXType { isFloat ? .float : self }
+  /// The type in which elements are held: float for all kinds of floats but those of at most eight bits, whose elements
+  /// are floats too, and whose name keeps anybody from computing with them as if they were.
+  package var held: ONNXType { isFloat && minifloat == nil ? .float : self }
 
-  /// Of an element in `raw_data`; 0 for strings, which are never there.
-  var size: Int {
+  /// Of an element in `raw_data`; those of less than 8 lie in a byte from the lowest bit on. 0 for strings, which are never
+  /// there.
+  var bits: Int {
     switch self {
-    case .uint8, .int8, .bool: 1
-    case .uint16, .int16, .float16, .bfloat16: 2
-    case .float, .int32, .uint32: 4
-    case .int64, .uint64, .double: 8
+    case .uint2, .int2: 2
+    case .uint4, .int4, .float4e2m1: 4
+    case .uint8, .int8, .bool, .float8e4m3fn, .float8e4m3fnuz, .float8e5m2, .float8e5m2fnuz, .float8e8m0: 8
+    case .uint16, .int16, .float16, .bfloat16: 16
+    case .float, .int32, .uint32: 32
+    case .int64, .uint64, .double: 64
     case .string: 0
     }
   }
 
+  /// What so many elements take in `raw_data`.
+  func bytes(_ count: Int) -> Int { (count * bits + 7) / 8 }
+
   /// Elements from their bytes, little-endian.
   func values(raw data: Data) throws(CNNError) -> ONNXTensor.Values {
     guard self != .string else { throw CNNError("it has strings as raw data, which ONNX does not allow") }
-    guard data.count % size == 0 else {
+    guard data.count * 8 % bits == 0 else {
       throw CNNError("its \(data.count) bytes are not a whole number of \(name) elements")
     }
     return switch self {
@@ -106,7 +115,20 @@ extension ONNXType {
     case .int64: .integers(elements(data) { (x: Int64) in x })
     case .uint64: .integers(elements(data) { (x: UInt64) in Int64(bitPattern: x) })
     case .string: .strings([])
+    case .uint4, .int4, .uint2, .int2: .integers(parts(data) { self.wrapped(Int64($0)) })
+    case .float4e2m1, .float8e4m3fn, .float8e4m3fnuz, .float8e5m2, .float8e5m2fnuz, .float8e8m0:
+      .floats(parts(data, minifloat!.float))
     }
+  }
+
+  /// The elements of bytes that hold one or more.
+  private func parts<Element>(_ data: some Sequence<UInt8>, _ held: (UInt8) -> Element) -> [Element] {
+    data.flatMap { byte in stride(from: 0, to: 8, by: bits).map { held(byte >> $0 & UInt8(1 << bits - 1)) } }
+  }
+
+  /// Bytes as `raw_data` has them, of which each is an element of `int32_data`.
+  fileprivate func values(bytes: [Int32]) throws(CNNError) -> ONNXTensor.Values {
+    try values(raw: Data(bytes.map { UInt8(truncatingIfNeeded: $0) }))
   }
 
   func raw(floats: [Float]) -> Data {
@@ -119,11 +141,34 @@ extension ONNXType {
   }
 
   func raw(integers: [Int64]) -> Data {
-    switch size {
-    case 1: data(integers.map { UInt8(truncatingIfNeeded: $0) })
-    case 2: data(integers.map { UInt16(truncatingIfNeeded: $0) })
-    case 4: data(integers.map { UInt32(truncatingIfNeeded: $0) })
+    switch bits {
+    case 2, 4: packed(integers)
+    case 8: data(integers.map { UInt8(truncatingIfNeeded: $0) })
+    case 16: data(integers.map { UInt16(truncatingIfNeeded: $0) })
+    case 32: data(integers.map { UInt32(truncatingIfNeeded: $0) })
     default: data(integers)
+    }
+  }
+
+  /// Several elements to a byte.
+  private func packed(_ integers: [Int64]) -> Data {
+    var result = Data(count: bytes(integers.count))
+    for (index, value) in integers.enumerated() {
+      let place = index * bits
+      result[place / 8] |= UInt8(truncatingIfNeeded: value & (1 << Int64(bits) - 1)) << UInt8(place % 8)
+    }
+    return result
+  }
+}
+
+extension ONNXTensor.Values {
+  /// Without the elements that only fill the last byte.
+  /// - Parameter perByte: there are fewer of them.
+  fileprivate mutating func cut(to count: Int, filling perByte: Int) {
+    switch self {
+    case .floats(let a) where a.count < count + perByte: self = .floats(Array(a.prefix(count)))
+    case .integers(let a) where a.count < count + perByte: self = .integers(Array(a.prefix(count)))
+    default: break
     }
   }
 }
@@ -151,6 +196,9 @@ extension Onnx_TensorProto {
     case .int64: .integers(int64Data)
     case .uint32, .uint64: .integers(uint64Data.map { type.wrapped(Int64(bitPattern: $0)) })
     case .string: .strings(stringData.map { String(decoding: $0, as: UTF8.self) })
+    case .uint4, .int4, .uint2, .int2, .float4e2m1, .float8e4m3fn, .float8e4m3fnuz, .float8e5m2, .float8e5m2fnuz,
+      .float8e8m0:
+      try type.values(bytes: int32Data)
     }
   }
 }

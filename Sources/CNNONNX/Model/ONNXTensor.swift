@@ -1,8 +1,8 @@
 /// A constant of an ONNX model. Whatever its type in the file, the elements are held as one of three kinds: what is
-/// folded and converted is written once for each, not for fourteen types.
+/// folded and converted is written once for each, not for two dozen types.
 package struct ONNXTensor: Equatable, Sendable {
   package enum Values: Equatable, Sendable {
-    /// float16, bfloat16 and double are converted to it when a file is read.
+    /// Floats of other widths are converted to it when a file is read.
     case floats([Float])
     /// All integers, and bool as 0 and 1; uint64 beyond 2⁶³ − 1 wraps.
     case integers([Int64])

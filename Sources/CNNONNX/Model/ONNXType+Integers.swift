@@ -9,7 +9,19 @@ extension ONNXType {
     case .int32: Int64(Int32(truncatingIfNeeded: value))
     case .uint32: Int64(UInt32(truncatingIfNeeded: value))
     case .bool: value == 0 ? 0 : 1
+    case .uint4, .uint2: value & (1 << Int64(bits) - 1)
+    case .int4, .int2: (value << Int64(64 - bits)) >> Int64(64 - bits)
     default: value
+    }
+  }
+
+  /// The smallest and the largest integer, as they are held; bool has 0 and 1.
+  var limits: (smallest: Int64, largest: Int64) {
+    switch self {
+    case .bool: (0, 1)
+    case .uint64: (0, -1)
+    case .uint2, .uint4, .uint8, .uint16, .uint32: (0, 1 << Int64(bits) - 1)
+    default: (.min >> Int64(64 - bits), .max >> Int64(64 - bits))
     }
   }
 }

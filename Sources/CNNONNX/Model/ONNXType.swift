@@ -1,7 +1,7 @@
 import CNNModel
 
 /// The element types of ONNX's tensors; the raw values are TensorProto.DataType's.
-package enum ONNXType: Int32, Sendable {
+package enum ONNXType: Int32, CaseIterable, Sendable {
   case float = 1
   case uint8 = 2
   case int8 = 3
@@ -16,12 +16,22 @@ package enum ONNXType: Int32, Sendable {
   case uint32 = 12
   case uint64 = 13
   case bfloat16 = 16
+  case float8e4m3fn = 17
+  case float8e4m3fnuz = 18
+  case float8e5m2 = 19
+  case float8e5m2fnuz = 20
+  case uint4 = 21
+  case int4 = 22
+  case float4e2m1 = 23
+  case float8e8m0 = 24
+  case uint2 = 25
+  case int2 = 26
 
   /// Held as `ONNXTensor.Values.floats`.
   package var isFloat: Bool {
     switch self {
     case .float, .float16, .double, .bfloat16: true
-    default: false
+    default: minifloat != nil
     }
   }
 

@@ -93,6 +93,18 @@ extension ONNXPass {
     return true
   }
 
+  /// x / ‖x‖ along an axis, and 0 where all of x is.
+  package static let lpNormalization = rewriting("lp-normalization", ["LpNormalization"]) {
+    (view, node, maker) throws(CNNError) in
+    let (x, order) = (node.input(0), node.int("p") ?? 2)
+    guard let x, view.isFloat(x), order == 1 || order == 2 else { return false }
+    let axes = maker.constant(ONNXTensor([node.int("axis") ?? -1]), "axes", for: node)
+    let norm = maker.add("ReduceL\(order)", [x, axes], for: node)
+    let smallest = maker.constant(ONNXTensor(1e-30), "smallest", for: node)
+    maker.add("Div", [x, maker.add("Clip", [norm, smallest], for: node)], output: node.outputs[0], for: node)
+    return true
+  }
+
   /// |x| = Relu(x) + Relu(−x); Softsign is x / (1 + |x|).
   package static let absToRelu = rewriting("abs-to-relu", ["Abs", "Softsign"]) { (view, node, maker) throws(CNNError) in
     guard let x = node.input(0), view.isFloat(x) else { return false }

@@ -3,7 +3,8 @@ extension ONNXPass {
   /// kernel as ones that have one, then what exporters take apart put together again.
   package static let all: [ONNXPass] = [
     .foldConstants, .removeUnused,
-    .negToMul, .reciprocalToDiv, .powToMul, .sumToAdd, .maxMinToClip, .reductions, .seluToElu, .mish, .absToRelu,
+    .negToMul, .reciprocalToDiv, .powToMul, .sumToAdd, .maxMinToClip, .lpNormalization, .reductions, .seluToElu, .mish,
+    .absToRelu,
     .removeNeutral, .hardSwish, .hardSigmoid, .gelu, .layerNormalization, .meanVarianceNormalization,
     .instanceOrGroupNorm,
     .foldConstants, .removeUnused,

@@ -83,7 +83,9 @@ extension Upgrade {
       }
       node.attributes["to"] = .int(Int(type.rawValue))
     }
-    if let code = node.int("to"), let type = Int32(exactly: code).flatMap(ONNXType.init(rawValue:)), type.isFloat {
+    if let code = node.int("to"), let type = Int32(exactly: code).flatMap(ONNXType.init(rawValue:)), type.isFloat,
+      type.minifloat == nil
+    {
       node.attributes["to"] = .int(Int(ONNXType.float.rawValue))
     }
     maker.nodes.append(node)
@@ -149,11 +151,7 @@ extension ONNXNode {
 extension ONNXType {
   /// By the name that TensorProto has for it, in lower case.
   init?(name: String) {
-    let all: [ONNXType] = [
-      .float, .uint8, .int8, .uint16, .int16, .int32, .int64, .string, .bool, .float16, .double, .uint32, .uint64,
-      .bfloat16,
-    ]
-    guard let type = all.first(where: { $0.name == name }) else { return nil }
+    guard let type = ONNXType.allCases.first(where: { $0.name == name }) else { return nil }
     self = type
   }
 }

@@ -13,6 +13,9 @@ extension ImportWalk {
     }
     return [
       "ReduceMean": reduce(.mean), "ReduceSum": reduce(.sum), "ReduceMax": reduce(.max), "ReduceMin": reduce(.min),
+      "ReduceL2": { (node) throws(CNNError) in
+        [.activation(try self.reducedL2(node, try self.floatActivation(node, 0, "data")))]
+      },
       "Softmax": { (node) throws(CNNError) in [.activation(try self.softmax(node, try self.floatActivation(node)))] },
     ]
   }
@@ -20,17 +23,30 @@ extension ImportWalk {
   private func reduced(
     _ node: ONNXNode, _ x: ImportedActivation, _ reduction: Reduction
   ) throws(CNNError) -> ImportedActivation {
-    let rank = x.shape.count
+    let axes = try reducedAxes(node, rank: x.shape.count)
+    return axes.isEmpty ? x : try reduced(x, reduction, axes: axes, keepDims: node.int("keepdims") ?? 1 != 0)
+  }
+
+  /// Empty if the node does nothing.
+  private func reducedAxes(_ node: ONNXNode, rank: Int) throws(CNNError) -> [Int] {
     let given = try integers(node, 1, "axes") ?? []
-    let axes: [Int]
-    if given.isEmpty {
-      if node.int("noop_with_empty_axes") ?? 0 != 0 { return x }
-      axes = Array(0..<rank)
-    } else {
-      axes = try checkedAxes(given, rank: rank).sorted()
-    }
+    if given.isEmpty { return node.int("noop_with_empty_axes") ?? 0 != 0 ? [] : Array(0..<rank) }
+    return try checkedAxes(given, rank: rank).sorted()
+  }
+
+  /// √Σx² over n elements is Σ(x · x/√mean(x²)) / √n.
+  private func reducedL2(_ node: ONNXNode, _ x: ImportedActivation) throws(CNNError) -> ImportedActivation {
+    let axes = try reducedAxes(node, rank: x.shape.count)
     guard !axes.isEmpty else { return x }
-    return try reduced(x, reduction, axes: axes, keepDims: node.int("keepdims") ?? 1 != 0)
+    let rest = x.shape.indices.filter { !axes.contains($0) }
+    let rows = try transposed(x, rest + axes)
+    let direction = try overRootMeanSquare(rows, from: rest.count, epsilon: 1e-30)
+    let products = try binary(.mul, (.activation(rows), ""), (.activation(direction), ""))
+    let last = Array(rest.count..<x.shape.count)
+    let sum = try reduced(products, .sum, axes: last, keepDims: false)
+    let norm = try times(sum, 1 / Float(axes.reduce(1) { $0 * x.shape[$1] }).squareRoot())
+    guard node.int("keepdims") ?? 1 != 0 else { return norm }
+    return try reshaped(norm, to: x.shape.indices.map { axes.contains($0) ? 1 : x.shape[$0] })
   }
 
   func reduced(

@@ -78,15 +78,23 @@ extension ImportWalk {
       let tensor = try emit(.binary(function), tensors, as: raw)
       return ImportedActivation(tensor: tensor, shape: shape, form: form, type: type)
     }
-    guard type == .uint8 else { throw CNNError("divides int8, which rounds towards 0") }
-    // Quotients are multiples of 1/255 or more apart: less ½ and a little more, the nearest integer is the one below.
     let float = Tensor(.float32, shape: [])
     var parts: [String] = []
     for tensor in tensors { parts.append(try emit(.dequantizeLinear, [tensor], as: float)) }
     let quotient = try emit(.div, parts)
-    let lowered = try emit(.sub, [quotient, constant([0.5 - 1 / 1024], shape: [1])])
+    var whole = try wholeAbove(quotient)
+    if type == .int8 {
+      let negative = try emit(.mul, [quotient, constant([-1], shape: [1])])
+      whole = try emit(.sub, [whole, try wholeAbove(negative)])
+    }
     return ImportedActivation(
-      tensor: try emit(.quantizeLinear, [lowered], as: raw), shape: shape, form: form, type: type)
+      tensor: try emit(.quantizeLinear, [whole], as: raw), shape: shape, form: form, type: type)
+  }
+
+  /// The whole part of quotients of bytes, and 0 for negative ones. They are multiples of 1/255 or more apart: less ½ and a
+  /// little more, the nearest integer is the one below.
+  private func wholeAbove(_ quotient: String) throws(CNNError) -> String {
+    try roundedAbove(try emit(.sub, [quotient, constant([0.5 - 1 / 1024], shape: [1])]))
   }
 
   private func storedOperand(_ operand: Operand, _ type: ONNXType) throws(CNNError) -> ImportedValue {

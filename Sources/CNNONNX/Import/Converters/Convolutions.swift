@@ -24,9 +24,9 @@ extension ImportWalk {
     let weight = try checked(weight, over: x)
     var window = try NodeWindow(node, shape: x.shape, kernel: Array(weight.shape.dropFirst(2)))
     try window.applyAutoPad(node, shape: x.shape)
-    let kind = OperatorKind.conv(window.window, group: try group(node))
+    let group = try group(node)
     let operands = try weights(weight, bias, outputs: weight.shape[0])
-    return try perImage2D(x) { (image) throws(CNNError) in try self.emit(kind, [image] + operands) }
+    return try windowed(x, window.window, operands: operands) { window, _ in .conv(window, group: group) }
   }
 
   private func convTranspose(
@@ -34,6 +34,9 @@ extension ImportWalk {
   ) throws(CNNError) -> ImportedActivation {
     let weight = try checked(weight, over: x)
     var window = try NodeWindow(node, shape: x.shape, kernel: Array(weight.shape.dropFirst(2)))
+    guard x.shape.dropFirst(2).allSatisfy({ $0 <= NodeWindow.longest }) else {
+      throw CNNError("reads \(x.shape)", advice: "up to \(NodeWindow.longest) elements of an axis are possible")
+    }
     let group = try group(node)
     guard weight.shape[1] <= 1 << 24 else { throw CNNError("its weight is \(weight.shape)") }
     let extra = try window.placeTransposed(node, shape: x.shape)

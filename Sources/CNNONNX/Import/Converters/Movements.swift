@@ -60,9 +60,7 @@ extension ImportWalk {
         let mode: DepthToSpaceMode = node.string("mode") == "CRD" ? .crd : .dcr
         return [try self.blocks(node, .depthToSpace(blockSize: block, mode: mode))]
       },
-      "SpaceToDepth": { (node) throws(CNNError) in
-        [try self.blocks(node, .spaceToDepth(blockSize: node.int("blocksize") ?? 0))]
-      },
+      "SpaceToDepth": { (node) throws(CNNError) in [try self.spaceToDepth(node)] },
       "Pad": { (node) throws(CNNError) in [try self.pad(node)] },
       "Expand": { (node) throws(CNNError) in
         guard let wanted = try self.integers(node, 1, "shape") else { throw CNNError("its input shape is missing") }
@@ -107,8 +105,9 @@ extension ImportWalk {
     }
     let data = try value(node, 0, "input")
     guard case .activation(let x) = data else { return data }
-    if x.type == type || x.type.isFloat && type.isFloat { return data }
-    if type.isFloat {
+    let isFloat = type.held == .float
+    if x.type == type || x.type.isFloat && isFloat { return data }
+    if isFloat {
       if x.type == .int32 { return result(x.tensor, x.shape, x.form) }
       guard isRaw(x) else { throw CNNError("casts the integers of a quantized value") }
       return result(try emit(.dequantizeLinear, [x.tensor], as: Tensor(.float32, shape: [])), x.shape, x.form)
@@ -120,6 +119,16 @@ extension ImportWalk {
     let x = try activation(node, 0, "input")
     guard x.shape.count == 4 else { throw CNNError("reads a tensor of rank \(x.shape.count)") }
     return .activation(try perImage(x) { (image) throws(CNNError) in try self.emit(kind, [image]) })
+  }
+
+  /// Mode DCR, the older one, puts the channels of a pixel of the block together; CRD the pixels of a channel.
+  private func spaceToDepth(_ node: ONNXNode) throws(CNNError) -> ImportedValue {
+    let block = node.int("blocksize") ?? 0
+    let result = try blocks(node, .spaceToDepth(blockSize: block))
+    guard node.string("mode") == "CRD", case .activation(let y) = result else { return result }
+    let (pixels, rest) = (block * block, Array(y.shape[2...]))
+    let apart = try reshaped(y, to: [y.shape[0], pixels, y.shape[1] / pixels] + rest)
+    return .activation(try reshaped(try transposed(apart, [0, 2, 1, 3, 4]), to: y.shape))
   }
 
   private func pad(_ node: ONNXNode) throws(CNNError) -> ImportedValue {

@@ -7,6 +7,7 @@ extension ImportWalk {
     [
       "BatchNormalization": { (node) throws(CNNError) in [try self.batchNormalization(node)] },
       "LayerNormalization": { (node) throws(CNNError) in try self.layerNormalization(node) },
+      "RMSNormalization": { (node) throws(CNNError) in [.activation(try self.rmsNormalization(node))] },
       "GroupNormalization": { (node) throws(CNNError) in
         let x = try self.floatActivation(node)
         let groups = node.int("num_groups") ?? 0
@@ -121,6 +122,33 @@ extension ImportWalk {
     let inverse = try emit(.div, [above, below])
     let shape = x.shape.indices.map { axes.contains($0) ? 1 : x.shape[$0] }
     return [result(mean, shape, x.form), result(inverse, shape, x.form)]
+  }
+
+  private func rmsNormalization(_ node: ONNXNode) throws(CNNError) -> ImportedActivation {
+    let x = try floatActivation(node)
+    let axis = try checkedAxis(node.int("axis") ?? -1, rank: x.shape.count)
+    let scale = try value(node, 1, "scale")
+    guard try ONNXShape.broadcast(scale.shape, x.shape) == x.shape else {
+      throw CNNError("its scale is of shape \(scale.shape) for \(x.shape)")
+    }
+    let y = try overRootMeanSquare(x, from: axis, epsilon: node.epsilon)
+    return try binary(.mul, (.activation(y), ""), (scale, node.inputs[1]))
+  }
+
+  /// x / √(mean(x²) + ε) over the axes from one on: LayerNormalization of x and −x together, of which the mean is 0 and the
+  /// variance mean(x²).
+  func overRootMeanSquare(
+    _ x: ImportedActivation, from axis: Int, epsilon: Float
+  ) throws(CNNError) -> ImportedActivation {
+    let x = try avoiding([axis], x)
+    let place = x.form.axis(axis)
+    let shape = graph.tensors[x.tensor]!.shape
+    let negative = try emit(.mul, [x.tensor, constant([-1], shape: [1])])
+    let both = try emit(.concat(axis: place), [x.tensor, negative])
+    let normal = try emit(.layerNormalization(axis: place, epsilon: epsilon), [both])
+    var result = x
+    result.tensor = try emit(.slice(Slice(starts: shape.map { _ in 0 }, sizes: shape)), [normal])
+    return result
   }
 
   private func lrn(_ node: ONNXNode) throws(CNNError) -> ImportedValue {

@@ -30,8 +30,7 @@ extension ImportWalk {
   ) throws(CNNError) -> ImportedActivation {
     var window = try NodeWindow(node, shape: x.shape, kernel: nil)
     try window.applyAutoPad(node, shape: x.shape)
-    let kind = kind(window.window, node.int("ceil_mode") ?? 0 != 0)
-    return try perImage2D(x) { (image) throws(CNNError) in try self.emit(kind, [image]) }
+    return try windowed(x, window.window, ceilMode: node.int("ceil_mode") ?? 0 != 0, kind)
   }
 
   func globalPool(_ kind: OperatorKind, _ x: ImportedActivation) throws(CNNError) -> ImportedActivation {

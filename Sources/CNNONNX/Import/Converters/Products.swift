@@ -90,7 +90,7 @@ extension ImportWalk {
     guard let first = left.first, let last = right.first else { throw CNNError("multiplies a scalar") }
     if left.count == 1 {
       let product = try matMul((try withShape(a, [1, first]), a.name), b)
-      return try reshaped(product, to: product.shape.droppingAxis(product.shape.count - 2))
+      return try reshaped(product, to: product.shape.droppingAxis(right.count == 1 ? 0 : product.shape.count - 2))
     }
     if right.count == 1 {
       let product = try matMul(a, (try withShape(b, [last, 1]), b.name))

@@ -23,6 +23,8 @@ extension ImportWalk {
     switch x {
     case .activation(let activation):
       return .activation(try dequantized(activation, parameters, node.inputs[0]))
+    case .constant(let tensor) where parameters.isBlocked || tensor.type.isFloat:
+      return .constant(try parameters.real(tensor))
     case .constant(let tensor): return .quantized(try quantizedConstant(tensor, parameters))
     default: throw CNNError("reads what is no integer")
     }
@@ -59,6 +61,7 @@ extension ImportWalk {
   ) throws(CNNError) -> ImportedActivation {
     guard x.isInteger else { throw CNNError("its input is \(x.type.name)") }
     let float = Tensor(.float32, shape: [])
+    let x = try parameters.spread(x, self)
     var result = x
     result.type = .float
     let wanted = try parameters.quantization(x.type)
@@ -85,6 +88,10 @@ extension ImportWalk {
   func quantized(
     _ x: ImportedActivation, _ parameters: QuantizationParameters
   ) throws(CNNError) -> ImportedActivation {
+    guard parameters.type == .uint8 || parameters.type == .int8 else {
+      throw CNNError("quantizes to \(parameters.type.name)", advice: "uint8 and int8 are possible")
+    }
+    let x = try parameters.spread(x, self)
     var result = x
     result.type = parameters.type
     if let quantization = try parameters.quantization(parameters.type) {
@@ -92,26 +99,23 @@ extension ImportWalk {
       result.tensor = try emit(.quantizeLinear, [x.tensor], as: tensor)
       return result
     }
-    // A scale for each index: the quotients are rounded at the scale 1 with the zero point of each, which are then added.
-    let quotient = try emit(
-      .div, [x.tensor, constant(parameters.scales, shape: parameters.shape(parameters.scales.count, x))])
-    let (axis, count) = (x.form.axis(parameters.axis), max(parameters.scales.count, parameters.zeroPoints.count))
-    guard axis > 0 else { throw CNNError("quantizes along the batch") }
-    let float = Tensor(.float32, shape: [])
-    var parts: [String] = []
-    let shape = graph.tensors[quotient]!.shape
-    for (index, slice) in Slice.parts(of: shape, axis: axis, sizes: .init(repeating: 1, count: count)).enumerated() {
-      let zero = parameters.zeroPoints[parameters.zeroPoints.count == 1 ? 0 : index]
-      let stored = Int32(zero + parameters.type.storedOffset)
-      let rounding = Tensor(.uint8, shape: [], quantization: Quantization(scale: 1, zeroPoint: stored))
-      let rounded = try emit(.quantizeLinear, [try emit(.slice(slice), [quotient])], as: rounding)
-      parts.append(
-        try emit(.add, [try emit(.dequantizeLinear, [rounded], as: float), constant([Float(zero)], shape: [1])]))
-    }
-    let integers = try emit(.concat(axis: axis), parts)
+    // Several scales: the quotients are rounded, from 0 up and from 0 down, before the zero points are added.
+    let scales = constant(parameters.scales, shape: parameters.shape(parameters.scales.count, x))
+    let zeros = constant(parameters.zeroPoints.map(Float.init), shape: parameters.shape(parameters.zeroPoints.count, x))
+    let quotient = try emit(.div, [x.tensor, scales])
+    let above = try roundedAbove(quotient)
+    let below = try roundedAbove(try emit(.mul, [quotient, constant([-1], shape: [1])]))
+    let integers = try emit(.add, [try emit(.sub, [above, below]), zeros])
     let raw = Quantization(scale: 1, zeroPoint: Int32(parameters.type.storedOffset))
     result.tensor = try emit(.quantizeLinear, [integers], as: Tensor(.uint8, shape: [], quantization: raw))
     return result
+  }
+
+  /// Floats to the nearest of the integers from 0 to 255.
+  func roundedAbove(_ tensor: String) throws(CNNError) -> String {
+    let rounding = Tensor(.uint8, shape: [], quantization: Quantization(scale: 1, zeroPoint: 0))
+    let rounded = try emit(.quantizeLinear, [tensor], as: rounding)
+    return try emit(.dequantizeLinear, [rounded], as: Tensor(.float32, shape: []))
   }
 }
 
@@ -121,6 +125,8 @@ struct QuantizationParameters {
   /// One, or as many as scales.
   var zeroPoints: [Int]
   var axis = 0
+  /// There is one for each element: what the file has for blocks of `block_size` along the axis is repeated.
+  private(set) var isBlocked = false
   /// Of the integers: .uint8 or .int8 for activations.
   var type: ONNXType
 
@@ -136,13 +142,18 @@ struct QuantizationParameters {
     scales = try walk.floats(node, scale, "scale")
     let zero = try walk.optionalConstant(node, zeroPoint, "zero point")
     zeroPoints = zero?.integers ?? [0]
+    // A float's is there for its type.
+    guard zero?.floats?.allSatisfy({ $0 == 0 }) ?? true else { throw CNNError("has a zero point that is no integer") }
     type =
       zero?.type ?? node.int("output_dtype").flatMap { ONNXType(rawValue: Int32(truncatingIfNeeded: $0)) } ?? .uint8
     guard scales.allSatisfy({ $0.isNormal && $0 > 0 }) else {
       throw CNNError("has a scale that is not positive, finite and normal")
     }
-    guard node.int("block_size") ?? 0 == 0 else { throw CNNError("block_size") }
-    if scales.count == 1 {
+    if let size = node.int("block_size"), size != 0 {
+      let blocks = try walk.constant(node, scale, "scale").shape
+      _ = try walk.limited(shape.reduce(1, *))
+      try spread(blocks: size, along: try checkedAxis(axis ?? 1, rank: shape.count), blocks, to: shape)
+    } else if scales.count == 1 {
       guard zeroPoints.count == 1 else { throw CNNError("has 1 scale but \(zeroPoints.count) zero points") }
     } else {
       self.axis = try checkedAxis(axis ?? 1, rank: shape.count)
@@ -155,9 +166,42 @@ struct QuantizationParameters {
     guard zeroPoints.allSatisfy({ (-65_536...65_536).contains($0) }) else {
       throw CNNError("has a zero point out of range")
     }
-    guard type == .uint8 || type == .int8 || type == .int32 else {
-      throw CNNError("quantizes to \(type.name)", advice: "uint8 and int8 are possible")
+  }
+
+  /// - Parameter blocks: the shape of the scales, that of the tensor but along the axis, where each is for `size`.
+  private mutating func spread(
+    blocks size: Int, along axis: Int, _ blocks: [Int], to shape: [Int]
+  ) throws(CNNError) {
+    var expected = shape
+    guard size > 0 else { throw CNNError("its block_size is \(size)") }
+    expected[axis] = shape[axis] / size + (shape[axis] % size == 0 ? 0 : 1)
+    guard blocks == expected, zeroPoints.count == 1 || zeroPoints.count == scales.count else {
+      throw CNNError("has scales of shape \(blocks) for blocks of \(size) along axis \(axis) of \(shape)")
     }
+    let inner = shape[(axis + 1)...].reduce(1, *)
+    let places = (0..<shape.reduce(1, *)).map { index in
+      let (outer, i) = (index / inner / shape[axis], index / inner % shape[axis])
+      return (outer * expected[axis] + i / size) * inner + index % inner
+    }
+    scales = places.map { scales[$0] }
+    if zeroPoints.count > 1 { zeroPoints = places.map { zeroPoints[$0] } }
+    isBlocked = true
+  }
+
+  /// (constant − zero point) · scale, where that stays no constant of integers.
+  fileprivate func real(_ tensor: ONNXTensor) throws(CNNError) -> ONNXTensor {
+    guard let values = tensor.floats ?? tensor.integers?.map(Float.init) else { throw CNNError("reads strings") }
+    let inner = isBlocked ? 1 : tensor.shape.dropFirst(axis + 1).reduce(1, *)
+    let floats = values.indices.map { index in
+      (values[index] - Float(zeroPoints[index / inner % zeroPoints.count])) * scales[index / inner % scales.count]
+    }
+    return ONNXTensor(shape: tensor.shape, floats: floats)
+  }
+
+  /// A value in a form in which what is not the same for all of it is not along the batch.
+  fileprivate func spread(_ x: ImportedActivation, _ walk: ImportWalk) throws(CNNError) -> ImportedActivation {
+    if isBlocked { return try walk.converted(x, .whole) }
+    return max(scales.count, zeroPoints.count) > 1 ? try walk.avoiding([axis], x) : x
   }
 
   /// Of a uint8 tensor of the graph; nil if there is more than one scale.
@@ -172,6 +216,7 @@ struct QuantizationParameters {
 
   /// The shape of a list of `count` that is broadcast along the axis.
   fileprivate func shape(_ count: Int, _ x: ImportedActivation) -> [Int] {
-    count == 1 ? [1] : [count] + x.shape.dropFirst(axis + 1).map { _ in 1 }
+    if count == 1 { return [1] }
+    return isBlocked ? [1] + x.shape : [count] + x.shape.dropFirst(axis + 1).map { _ in 1 }
   }
 }

@@ -1,34 +1,54 @@
 import CNNModel
 import CNNSupport
 
-/// Resize along one or two axes.
+/// Resize: the bundle's, along one or two axes, or whatever ONNX has, axis by axis.
 extension ImportWalk {
   func resize(_ node: ONNXNode) throws(CNNError) -> ImportedActivation {
     let x = try activation(node, 0, "X")
-    var sizes = try ResizeSizes(self, node, x.shape)
-    let changed = x.shape.indices.filter { sizes.scales[$0] != 1 || sizes.shape[$0] != x.shape[$0] }
-    guard !changed.isEmpty else { return x }
-    let rank = x.shape.count
-    let mode: Resize.Mode =
-      switch node.string("mode") ?? "nearest" {
-      case "nearest": .nearest(try node.resizeRounding)
-      case "linear", "bilinear": .linear
-      case let other: throw CNNError("mode \(other)")
-      }
-    guard mode != .linear || !x.isInteger else { throw CNNError("interpolates \(x.type.name)") }
-    var coordinates = try node.resizeCoordinates(isWhole: sizes.isWhole(x.shape))
-    if coordinates == .alignCorners, let others = sizes.cornersAligned(x.shape) {
-      (sizes, coordinates) = (others, .asymmetric)
+    let rule = try ResizeRule(node)
+    let sizes = try ResizeSizes(self, node, rule, x.shape)
+    let axes = x.shape.indices.filter { sizes.changes($0, x.shape) }
+    guard !axes.isEmpty else { return x }
+    guard rule.isSelection || !x.isInteger else {
+      throw CNNError("interpolates \(x.type.name)")
     }
-    if changed[0] >= rank - 2 { return try resizeLast(try avoiding(changed, x), sizes, mode, coordinates) }
-    guard rank == 4, changed.allSatisfy({ $0 == 1 || $0 == 2 }) else {
-      throw CNNError("resizes the axes \(changed) of \(x.shape)", advice: "the last two are possible")
+    guard let (mode, coordinates, sizes) = native(rule, sizes, x.shape) else {
+      return try resampled(node, x, axes, sizes, rule)
+    }
+    let rank = x.shape.count
+    if axes[0] >= rank - 2 { return try resizeLast(try avoiding(axes, x), sizes, mode, coordinates) }
+    guard rank == 4, axes.allSatisfy({ $0 == 1 || $0 == 2 }) else {
+      return try resampled(node, x, axes, sizes, rule)
     }
     // Channels last.
     let turned = ResizeSizes(
       shape: [0, 3, 1, 2].map { sizes.shape[$0] }, scales: [0, 3, 1, 2].map { sizes.scales[$0] })
     let resized = try resizeLast(try transposed(x, [0, 3, 1, 2]), turned, mode, coordinates)
     return try transposed(resized, [0, 2, 3, 1])
+  }
+
+  // MARK: The bundle's Resize
+
+  /// The same as the bundle has it; nil if it has not.
+  private func native(
+    _ rule: ResizeRule, _ sizes: ResizeSizes, _ x: [Int]
+  ) -> (Resize.Mode, Resize.Coordinates, ResizeSizes)? {
+    let mode: Resize.Mode
+    switch rule.mode {
+    case .nearest(let rounding): mode = .nearest(rounding)
+    // Beyond the edge two weights fall on one element.
+    case .linear where !rule.antialiases || sizes.scales.allSatisfy({ $0 >= 1 }): mode = .linear
+    default: return nil
+    }
+    switch rule.coordinates {
+    case .halfPixel: return (mode, .halfPixel, sizes)
+    case .halfPixelSymmetric where sizes.isWhole(x): return (mode, .halfPixel, sizes)
+    case .pytorchHalfPixel: return (mode, .pytorchHalfPixel, sizes)
+    case .asymmetric: return (mode, .asymmetric, sizes)
+    case .alignCorners:
+      return sizes.cornersAligned(x).map { (mode, .asymmetric, $0) } ?? (mode, .alignCorners, sizes)
+    case .halfPixelSymmetric, .tfHalfPixel, .tfCropAndResize: return nil
+    }
   }
 
   /// Along the last two axes; those before become channels. The batch is no axis that can be resized.
@@ -52,19 +72,74 @@ extension ImportWalk {
     result.tensor = try reshape(try emit(kind, [plane]), try graphShape(sizes.shape, x.form))
     return result
   }
+
+  // MARK: Every other
+
+  /// Axis by axis: elements that are picked, or a product with a constant matrix.
+  private func resampled(
+    _ node: ONNXNode, _ x: ImportedActivation, _ axes: [Int], _ sizes: ResizeSizes, _ rule: ResizeRule
+  ) throws(CNNError) -> ImportedActivation {
+    var y = x
+    // Of the result, broadcast: which elements are outside.
+    var outside = [false]
+    var outsideShape = x.shape.map { _ in 1 }
+    for number in axes {
+      let axis = sizes.axis(number, x.shape)
+      let positions = (0..<axis.output).map { rule.position($0, axis) }
+      let isOutside = positions.map { rule.isOutside($0, axis) }
+      if case .nearest(let rounding) = rule.mode, rule.isSelection {
+        y = try gathered(y, axis: number, positions.map { rule.nearest($0, rounding, axis) })
+        continue
+      }
+      var matrix = [Float](repeating: 0, count: try limited(axis.input * axis.output))
+      for (column, position) in positions.enumerated() where !isOutside[column] {
+        for (row, weight) in rule.weights(position, axis) { matrix[row * axis.output + column] += Float(weight) }
+      }
+      y = try product(y, along: number, ONNXTensor(shape: [axis.input, axis.output], floats: matrix), node)
+      if isOutside.contains(true) {
+        outsideShape[number] = axis.output
+        _ = try limited(outsideShape.reduce(1, *))
+        outside = outside.flatMap { other in isOutside.map { $0 || other } }
+      }
+    }
+    guard rule.extrapolation != 0, outside.contains(true) else { return y }
+    let added = ONNXTensor(shape: outsideShape, floats: outside.map { $0 ? rule.extrapolation : 0 })
+    return try binary(.add, (.activation(y), ""), (.constant(added), free(node.name + ".extrapolation")))
+  }
+
+  /// x · matrix along an axis.
+  private func product(
+    _ x: ImportedActivation, along axis: Int, _ matrix: ONNXTensor, _ node: ONNXNode
+  ) throws(CNNError) -> ImportedActivation {
+    var perm = Array(x.shape.indices)
+    perm.swapAt(axis, perm.count - 1)
+    let rows = try transposed(x, perm)
+    let product = try matMul((.activation(rows), ""), (.constant(matrix), free(node.name + ".weights")))
+    return try transposed(product, perm)
+  }
+}
+
+extension ResizeRule {
+  /// Each element of the result is one of the input.
+  fileprivate var isSelection: Bool { if case .nearest = mode { coordinates != .tfCropAndResize } else { false } }
 }
 
 /// What a Resize makes of each axis.
 private struct ResizeSizes {
   var shape: [Int]
   var scales: [Float]
+  /// Start and end of the part that is taken; empty for all of it.
+  var roi: [(start: Float, end: Float)] = []
 
   init(shape: [Int], scales: [Float]) { (self.shape, self.scales) = (shape, scales) }
 
-  init(_ walk: ImportWalk, _ node: ONNXNode, _ x: [Int]) throws(CNNError) {
+  init(_ walk: ImportWalk, _ node: ONNXNode, _ rule: ResizeRule, _ x: [Int]) throws(CNNError) {
     let axes = try node.ints("axes").map { (a) throws(CNNError) in try checkedAxes(a, rank: x.count) }
     let places = axes ?? Array(x.indices)
     (shape, scales) = (x, x.map { _ in 1 })
+    if rule.coordinates == .tfCropAndResize {
+      roi = try Self.roi(try walk.floats(node, 1, "roi"), places, x)
+    }
     if let sizes = try walk.integers(node, 3, "sizes"), !sizes.isEmpty {
       guard sizes.count == places.count, sizes.allSatisfy({ (1...65_536).contains($0) }) else {
         throw CNNError("its sizes \(sizes) are not one for each of \(places.count) axes")
@@ -84,6 +159,18 @@ private struct ResizeSizes {
     }
   }
 
+  /// All starts, then all ends.
+  private static func roi(
+    _ list: [Float], _ places: [Int], _ x: [Int]
+  ) throws(CNNError) -> [(start: Float, end: Float)] {
+    guard list.count == 2 * places.count, list.allSatisfy(\.isFinite) else {
+      throw CNNError("its roi \(list) is not start and end of each of \(places.count) axes")
+    }
+    var roi = x.map { _ in (start: Float(0), end: Float(1)) }
+    for (index, axis) in places.enumerated() { roi[axis] = (list[index], list[places.count + index]) }
+    return roi
+  }
+
   private mutating func place(_ sizes: [Int], _ places: [Int], _ x: [Int], policy: String) throws(CNNError) {
     let ratios = zip(sizes, places).map { Float($0) / Float(x[$1]) }
     switch policy {
@@ -92,11 +179,29 @@ private struct ResizeSizes {
     case "not_larger", "not_smaller":
       let scale = policy == "not_larger" ? ratios.min()! : ratios.max()!
       for axis in places {
-        scales[axis] = scale
-        shape[axis] = Int((Float(x[axis]) * scale + 0.5).rounded(.down))
+        let size = (Float(x[axis]) * scale + 0.5).rounded(.down)
+        guard (1...65_536).contains(size) else {
+          throw CNNError("scales the \(x[axis]) of axis \(axis) by \(scale)")
+        }
+        (scales[axis], shape[axis]) = (scale, Int(size))
       }
     default: throw CNNError("keep_aspect_ratio_policy \(policy)")
     }
+  }
+
+  func changes(_ axis: Int, _ x: [Int]) -> Bool {
+    scales[axis] != 1 || shape[axis] != x[axis] || !roi.isEmpty && roi[axis] != (0, 1)
+  }
+
+  func axis(_ axis: Int, _ x: [Int]) -> ResizedAxis {
+    let (input, output) = (Double(x[axis]), Double(shape[axis]))
+    // Where the scale is the ratio of the sizes, without the rounding of a float.
+    let isRatio = Float(output / input) == scales[axis]
+    let scale = isRatio ? output / input : Double(scales[axis])
+    let (start, end) = roi.isEmpty ? (0, 1) : roi[axis]
+    return ResizedAxis(
+      input: x[axis], output: shape[axis], scale: scale, scaled: isRatio ? output : input * scale, start: start,
+      end: end)
   }
 
   /// Where the scaled sizes are no whole numbers, ONNX aligns the corners of those: element i lies at
@@ -115,31 +220,5 @@ private struct ResizeSizes {
   /// Whether the scaled sizes are whole numbers.
   func isWhole(_ x: [Int]) -> Bool {
     x.indices.allSatisfy { Float(x[$0]) * scales[$0] == Float(shape[$0]) }
-  }
-}
-
-extension ONNXNode {
-  fileprivate var resizeRounding: Resize.Rounding {
-    get throws(CNNError) {
-      switch string("nearest_mode") ?? "round_prefer_floor" {
-      case "round_prefer_floor", "": .preferFloor
-      case "round_prefer_ceil": .preferCeil
-      case "floor": .floor
-      case "ceil": .ceil
-      case let other: throw CNNError("nearest_mode \(other)")
-      }
-    }
-  }
-
-  /// - Parameter isWhole: the scaled sizes are whole numbers, where half_pixel_symmetric is half_pixel.
-  fileprivate func resizeCoordinates(isWhole: Bool) throws(CNNError) -> Resize.Coordinates {
-    switch string("coordinate_transformation_mode") ?? "half_pixel" {
-    case "half_pixel": .halfPixel
-    case "half_pixel_symmetric" where isWhole: .halfPixel
-    case "asymmetric": .asymmetric
-    case "align_corners": .alignCorners
-    case "pytorch_half_pixel": .pytorchHalfPixel
-    case let other: throw CNNError("coordinate_transformation_mode \(other)")
-    }
   }
 }

@@ -53,7 +53,6 @@ extension ImportWalk {
     return results
   }
 
-  /// Rows that lie at equal distances are one Slice; others are cut out run by run and put together.
   private func gather(_ node: ONNXNode) throws(CNNError) -> ImportedValue {
     let x = try activation(node, 0, "data")
     let axis = try checkedAxis(node.int("axis") ?? 0, rank: x.shape.count)
@@ -62,15 +61,21 @@ extension ImportWalk {
     guard let given = indices.integers, !given.isEmpty, given.allSatisfy({ (-size..<size).contains($0) }) else {
       throw CNNError("its indices are none of an axis of \(size)")
     }
+    let joined = try gathered(x, axis: axis, given.map { $0 < 0 ? $0 + size : $0 })
+    return .activation(try reshaped(joined, to: x.shape[..<axis] + indices.shape + x.shape[(axis + 1)...]))
+  }
+
+  /// The elements at these places of an axis. Those that lie at equal distances are one Slice; others are cut out run by
+  /// run and put together.
+  func gathered(_ x: ImportedActivation, axis: Int, _ places: [Int]) throws(CNNError) -> ImportedActivation {
     var parts: [ImportedActivation] = []
-    for run in runs(given.map { $0 < 0 ? $0 + size : $0 }) {
+    for run in runs(places) {
       var (starts, sizes, steps) = (x.shape.map { _ in 0 }, x.shape, x.shape.map { _ in 1 })
       (starts[axis], sizes[axis], steps[axis]) = (run.start, run.count, run.step)
       if case .activation(let part) = try slice(x, starts: starts, sizes: sizes, steps: steps) { parts.append(part) }
     }
     guard parts.count <= 4096 else { throw CNNError("gathers \(parts.count) separate parts") }
-    let joined = try concatenated(parts, axis: axis)
-    return .activation(try reshaped(joined, to: x.shape[..<axis] + indices.shape + x.shape[(axis + 1)...]))
+    return try concatenated(parts, axis: axis)
   }
 
   /// Indices as few runs at equal distances.
