@@ -269,6 +269,26 @@ struct UpgradeTests {
     #expect(results.count == 2 && results[0] == results[1])
   }
 
+  @Test func castsToTheTypeOfAnotherAreCasts() throws {
+    let graph = try upgraded { g in g("CastLike", g.list(3), "x") }
+    #expect(graph.nodes.map(\.op) == ["Cast"])
+    #expect(graph.nodes[0].inputs.count == 1 && graph.nodes[0].attributes["to"] == .int(1))
+    let unknown = try upgraded { g in g("CastLike", "x", g("Einsum", "x")) }
+    #expect(unknown.nodes.map(\.op) == ["Einsum", "CastLike"])
+  }
+
+  /// Gelu as ONNX's function writes it.
+  @Test func functionsInTheTypeOfTheirInput() throws {
+    var graph = try upgraded { g in
+      let half = g("CastLike", g.number(0.5), "x")
+      let root = g("Sqrt", g("CastLike", g.number(2), "x"))
+      let gate = g("Add", g("CastLike", g.number(1), "x"), g("Erf", g("Div", "x", root)))
+      return g("Mul", g("Mul", half, "x"), gate)
+    }
+    for pass in ONNXPass.all { _ = try pass.rewrite(&graph) }
+    #expect(graph.nodes.map(\.op) == ["Gelu"])
+  }
+
   @Test func constantNodesAreConstants() throws {
     let cases: [([String: ONNXAttribute], ONNXTensor)] = [
       (["value": .tensor(ONNXTensor([1, 2]))], ONNXTensor([1, 2])), (["value_float": .float(2)], ONNXTensor(2)),

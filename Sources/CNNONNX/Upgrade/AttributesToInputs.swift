@@ -91,6 +91,17 @@ extension Upgrade {
     maker.nodes.append(node)
   }
 
+  /// A Cast where it is known to which type: constants that functions make in the type of their input are folded then.
+  mutating func castLike(_ node: ONNXNode, _ types: [String: ONNXType]) {
+    var node = node
+    if let type = node.input(1).flatMap({ types[$0] }), type != .string {
+      node.op = "Cast"
+      node.inputs.removeLast(node.inputs.count - 1)
+      node.attributes["to"] = .int(Int(type.rawValue))
+    }
+    maker.nodes.append(node)
+  }
+
   /// Constants are no nodes.
   mutating func constant(_ node: ONNXNode) throws(CNNError) {
     guard let output = node.output(0) else { return }

@@ -59,6 +59,7 @@ struct Upgrade {
     case "Constant": try constant(node)
     case "Identity": maker.nodes.append(node)
     case "Cast": try cast(node)
+    case "CastLike": castLike(node, facts.types)
     case "Add", "Sub", "Mul", "Div", "Pow", "And", "Or", "Xor", "Equal", "Greater", "Less", "PRelu":
       broadcasting(node)
     case "Gemm":
