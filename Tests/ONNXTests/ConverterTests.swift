@@ -346,6 +346,13 @@ struct ConverterTests {
         try ONNXImporter().importGraph(tested.graph([shape], type))
       }.description
     }
+    // Elements that are repeated are parts of their own.
+    #expect(
+      try error(
+        Case(
+          op: "Resize", constants: [nil, nil, ONNXTensor([1, 65_536])],
+          attributes: ["coordinate_transformation_mode": .string("tf_half_pixel_for_nn")]), [1, 20_000]
+      ).contains("separate parts"))
     let one = floats([1], [])
     let int4 = ONNXTensor(.int4, shape: [], integers: [0])
     #expect(try error(Case(op: "QuantizeLinear", constants: [one, int4]), [1, 3]).contains("quantizes to int4"))

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """node_cases.py FOLDER: ONNX's node test cases of newer opsets, which Debian's libonnx-testdata lacks.
 
-The wheel of onnx makes the cases but does not ship their files. Each case of a name that Debian's folder does not have becomes
+The wheel of onnx makes the cases but does not ship their files. Each case that Debian's folder does not have, or has for an older opset, becomes
 FOLDER/generated/test_NAME/{model.onnx,test_data_set_K/{input,output}_I.pb}, the layout of libonnx-testdata. What FOLDER/generated had before is deleted.
 
 Needs numpy and onnx.
@@ -11,6 +11,7 @@ import shutil
 import sys
 import warnings
 
+import onnx
 from onnx import TensorProto, numpy_helper
 from onnx.backend.test.case.node import collect_testcases
 
@@ -27,6 +28,15 @@ def message(value, info):
         "map_type": numpy_helper.from_dict,
     }
     return convert.get(kind, numpy_helper.from_array)(value, info.name)
+
+
+def opsets(model):
+    return [(entry.domain, entry.version) for entry in model.opset_import]
+
+
+def is_new(case):
+    path = os.path.join(DEBIAN, case.name, "model.onnx")
+    return not os.path.exists(path) or opsets(onnx.load(path)) != opsets(case.model)
 
 
 def write(folder, case):
@@ -50,7 +60,7 @@ def main():
     shutil.rmtree(root, ignore_errors=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # overflows that cases are about
-        cases = [case for case in collect_testcases() if not os.path.exists(os.path.join(DEBIAN, case.name))]
+        cases = [case for case in collect_testcases() if is_new(case)]
     for case in cases:
         write(os.path.join(root, case.name), case)
     print(f"{len(cases)} cases in {root}")

@@ -24,8 +24,8 @@ final class ImportWalk {
 
   /// The node that is being converted: what it makes is named after it.
   private var node: ONNXNode?
-  private var names: Set<String> = []
-  private var tensorNames: Set<String> = []
+  private var names = UniqueNames()
+  private var tensorNames = UniqueNames()
   /// By what they are made of: a weight that several nodes read is stored once.
   var constants: [String: String] = [:]
   /// What a Reshape reads, by what it makes.
@@ -96,7 +96,7 @@ final class ImportWalk {
   // MARK: Appending to the graph
 
   /// A name for an operator that is free.
-  func free(_ base: String) -> String { names.insertFree(base) }
+  func free(_ base: String) -> String { names.make(storable(base)) }
 
   /// Appends an operator and gives its output's name. The output has the shape that the operator makes, and the type of
   /// the first activation it reads, if it does not say otherwise.
@@ -114,7 +114,13 @@ final class ImportWalk {
   }
 
   /// A name for a tensor that is free.
-  func freeTensor(_ base: String) -> String { tensorNames.insertFree(base) }
+  func freeTensor(_ base: String) -> String { tensorNames.make(storable(base)) }
+
+  /// A bundle's strings end at a zero, and names are not empty.
+  private func storable(_ name: String) -> String {
+    let name = name.contains("\0") ? name.filter { $0 != "\0" } : name
+    return name.isEmpty ? "value" : name
+  }
 
   /// A constant of the graph.
   func constant(_ data: TensorData, shape: [Int], quantization: Quantization? = nil, name: String) -> String {
@@ -175,17 +181,5 @@ final class ImportWalk {
         values[key] = .activation(activation)
       }
     }
-  }
-}
-
-extension Set<String> {
-  /// Inserts `base`, or `base` with the first number that makes it new.
-  fileprivate mutating func insertFree(_ base: String) -> String {
-    // A bundle's strings end at a zero.
-    let base = base.isEmpty ? "value" : base.filter { $0 != "\0" }
-    if insert(base).inserted { return base }
-    var number = 2
-    while !insert("\(base)_\(number)").inserted { number += 1 }
-    return "\(base)_\(number)"
   }
 }

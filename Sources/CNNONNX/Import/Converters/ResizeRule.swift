@@ -81,8 +81,19 @@ struct ResizeRule {
     return Int(min(max(rounded, 0), Double(axis.input - 1)))
   }
 
+  /// What a line of the input is multiplied by, [input, output]; what is outside becomes 0.
+  func matrix(_ axis: ResizedAxis) -> [Float] {
+    var matrix = [Float](repeating: 0, count: axis.input * axis.output)
+    for column in 0..<axis.output {
+      let position = position(column, axis)
+      guard !isOutside(position, axis) else { continue }
+      for (row, weight) in weights(position, axis) { matrix[row * axis.output + column] += Float(weight) }
+    }
+    return matrix
+  }
+
   /// The weights of the input's elements in one of the result, which add up to 1 but for rounding.
-  func weights(_ position: Double, _ axis: ResizedAxis) -> [(index: Int, weight: Double)] {
+  private func weights(_ position: Double, _ axis: ResizedAxis) -> [(index: Int, weight: Double)] {
     if case .nearest(let rounding) = mode { return [(nearest(position, rounding, axis), 1)] }
     let narrowing = antialiases ? min(axis.scale, 1) : 1
     let reach = (mode == .linear ? 1 : 2) / narrowing

@@ -80,30 +80,34 @@ extension ImportWalk {
     _ node: ONNXNode, _ x: ImportedActivation, _ axes: [Int], _ sizes: ResizeSizes, _ rule: ResizeRule
   ) throws(CNNError) -> ImportedActivation {
     var y = x
-    // Of the result, broadcast: which elements are outside.
-    var outside = [false]
-    var outsideShape = x.shape.map { _ in 1 }
     for number in axes {
       let axis = sizes.axis(number, x.shape)
-      let positions = (0..<axis.output).map { rule.position($0, axis) }
-      let isOutside = positions.map { rule.isOutside($0, axis) }
       if case .nearest(let rounding) = rule.mode, rule.isSelection {
-        y = try gathered(y, axis: number, positions.map { rule.nearest($0, rounding, axis) })
-        continue
-      }
-      var matrix = [Float](repeating: 0, count: try limited(axis.input * axis.output))
-      for (column, position) in positions.enumerated() where !isOutside[column] {
-        for (row, weight) in rule.weights(position, axis) { matrix[row * axis.output + column] += Float(weight) }
-      }
-      y = try product(y, along: number, ONNXTensor(shape: [axis.input, axis.output], floats: matrix), node)
-      if isOutside.contains(true) {
-        outsideShape[number] = axis.output
-        _ = try limited(outsideShape.reduce(1, *))
-        outside = outside.flatMap { other in isOutside.map { $0 || other } }
+        y = try gathered(
+          y, axis: number, (0..<axis.output).map { rule.nearest(rule.position($0, axis), rounding, axis) })
+      } else {
+        _ = try limited(axis.input * axis.output)
+        let matrix = ONNXTensor(shape: [axis.input, axis.output], floats: rule.matrix(axis))
+        y = try product(y, along: number, matrix, node)
       }
     }
-    guard rule.extrapolation != 0, outside.contains(true) else { return y }
-    let added = ONNXTensor(shape: outsideShape, floats: outside.map { $0 ? rule.extrapolation : 0 })
+    return try extrapolated(node, y, axes.map { ($0, sizes.axis($0, x.shape)) }, rule)
+  }
+
+  /// Adds the value of what is outside of the input along any axis, where y is 0.
+  private func extrapolated(
+    _ node: ONNXNode, _ y: ImportedActivation, _ axes: [(number: Int, axis: ResizedAxis)], _ rule: ResizeRule
+  ) throws(CNNError) -> ImportedActivation {
+    var (isOutside, shape) = ([false], y.shape.map { _ in 1 })
+    for (number, axis) in axes {
+      let along = (0..<axis.output).map { rule.isOutside(rule.position($0, axis), axis) }
+      guard along.contains(true) else { continue }
+      shape[number] = axis.output
+      _ = try limited(shape.reduce(1, *))
+      isOutside = isOutside.flatMap { other in along.map { $0 || other } }
+    }
+    guard rule.extrapolation != 0, isOutside.contains(true) else { return y }
+    let added = ONNXTensor(shape: shape, floats: isOutside.map { $0 ? rule.extrapolation : 0 })
     return try binary(.add, (.activation(y), ""), (.constant(added), free(node.name + ".extrapolation")))
   }
 

@@ -68,13 +68,14 @@ extension ImportWalk {
   /// The elements at these places of an axis. Those that lie at equal distances are one Slice; others are cut out run by
   /// run and put together.
   func gathered(_ x: ImportedActivation, axis: Int, _ places: [Int]) throws(CNNError) -> ImportedActivation {
+    let runs = runs(places)
+    guard runs.count <= 4096 else { throw CNNError("gathers \(runs.count) separate parts") }
     var parts: [ImportedActivation] = []
-    for run in runs(places) {
+    for run in runs {
       var (starts, sizes, steps) = (x.shape.map { _ in 0 }, x.shape, x.shape.map { _ in 1 })
       (starts[axis], sizes[axis], steps[axis]) = (run.start, run.count, run.step)
       if case .activation(let part) = try slice(x, starts: starts, sizes: sizes, steps: steps) { parts.append(part) }
     }
-    guard parts.count <= 4096 else { throw CNNError("gathers \(parts.count) separate parts") }
     return try concatenated(parts, axis: axis)
   }
 
