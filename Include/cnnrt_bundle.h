@@ -93,11 +93,12 @@ typedef struct cnnb_tensor {
   uint32_t rank;            /* 0 … CNNB_MAX_RANK */
   uint32_t dims[6];         /* logical shape (ONNX order: NCHW, OIHW); unused ones are 1 */
   uint32_t quantization;    /* index into QUANTIZATION, or CNNB_NONE */
-  uint32_t flags;           /* CNNB_TENSOR_CONSTANT */
+  uint32_t flags;           /* CNNB_TENSOR_… */
   uint64_t data_offset;     /* constants: in WEIGHTS, a multiple of CNNB_ALIGNMENT */
   uint64_t data_bytes;      /* constants: exactly what shape, type and layout need */
 } cnnb_tensor;              /* 64 bytes */
 #define CNNB_TENSOR_CONSTANT 1u
+#define CNNB_TENSOR_SIGNED 2u /* uint8: stands for int8, 128 less, which sums are rounded as (ARITHMETIC.md) */
 
 /* Operators: ONNX names and meaning, except where FORMAT.md says otherwise. */
 enum {
@@ -148,6 +149,7 @@ enum {
   CNNB_OP_DROPOUT = 43,             /* training only; otherwise y = x. values: ratio */
   CNNB_OP_QUANTIZE_LINEAR = 44,     /* x float32 -> uint8, by the output's quantization */
   CNNB_OP_DEQUANTIZE_LINEAR = 45,   /* x uint8 -> float32, by the input's quantization */
+  CNNB_OP_ERF = 46,                 /* x; uint8: table */
 };
 
 enum { CNNB_PAD_CONSTANT = 0, CNNB_PAD_EDGE = 1, CNNB_PAD_REFLECT = 2, CNNB_PAD_WRAP = 3 };

@@ -480,8 +480,11 @@ private struct GraphDecoder {
     let record = tensors[index]
     guard let type = ElementType(rawValue: record.type) else { throw CNNError("has the unknown type \(record.type)") }
     let shape = try shape(of: index)
-    let quantization = record.quantization == CNNB_NONE ? nil : try decodeQuantization(record.quantization)
-    guard record.flags & ~CNNB_TENSOR_CONSTANT == 0 else { throw CNNError("has unknown flags") }
+    var quantization = record.quantization == CNNB_NONE ? nil : try decodeQuantization(record.quantization)
+    guard record.flags & ~(CNNB_TENSOR_CONSTANT | (type == .uint8 ? CNNB_TENSOR_SIGNED : 0)) == 0 else {
+      throw CNNError("has unknown flags")
+    }
+    quantization?.isSigned = record.flags & CNNB_TENSOR_SIGNED != 0
     guard record.flags & CNNB_TENSOR_CONSTANT != 0 else {
       guard record.layout == CNNB_LAYOUT_PLAIN, record.data_bytes == 0, record.data_offset == 0 else {
         throw CNNError("is an activation with data or a layout")

@@ -209,10 +209,11 @@ private struct GraphEncoder {
       for axis in dims.indices { dims[axis] = axis < tensor.shape.count ? UInt32(tensor.shape[axis]) : 1 }
     }
     record.quantization = tensor.quantization.map { append($0) } ?? CNNB_NONE
+    if tensor.quantization?.isSigned ?? false { record.flags = CNNB_TENSOR_SIGNED }
     if let data = tensor.data {
       let bytes = order.pack(data).bytes
       pad(&weights)
-      record.flags = CNNB_TENSOR_CONSTANT
+      record.flags |= CNNB_TENSOR_CONSTANT
       record.data_offset = UInt64(weights.count)
       record.data_bytes = UInt64(bytes.count)
       weights += bytes

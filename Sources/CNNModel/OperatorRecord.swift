@@ -209,6 +209,7 @@ extension UnaryFunction {
     case .hardSigmoid: Int(CNNB_OP_HARD_SIGMOID)
     case .hardSwish: Int(CNNB_OP_HARD_SWISH)
     case .gelu: Int(CNNB_OP_GELU)
+    case .erf: Int(CNNB_OP_ERF)
     }
   }
 
@@ -217,7 +218,7 @@ extension UnaryFunction {
     case .leakyRelu(let alpha), .elu(let alpha), .swish(let alpha): record.values.0 = alpha
     case .hardSigmoid(let alpha, let beta): record.values = (alpha, beta, 0, 0)
     case .gelu(let approximate): record.integers.0 = approximate ? 1 : 0
-    case .sigmoid, .tanh, .hardSwish: break
+    case .sigmoid, .tanh, .hardSwish, .erf: break
     }
   }
 
@@ -232,6 +233,7 @@ extension UnaryFunction {
     case Int(CNNB_OP_HARD_SIGMOID): self = .hardSigmoid(alpha: record.values.0, beta: record.values.1)
     case Int(CNNB_OP_HARD_SWISH): self = .hardSwish
     case Int(CNNB_OP_GELU): self = .gelu(approximate: record.integers.0 == 1)
+    case Int(CNNB_OP_ERF): self = .erf
     default: return nil
     }
   }

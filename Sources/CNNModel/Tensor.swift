@@ -105,11 +105,14 @@ public struct Quantization: Equatable, Sendable {
   /// uint8 activations: 0 … 255; int8 weights: 0.
   public var zeroPoint: Int32
   public var axis: Int
+  /// uint8: the values, and the zero point, stand for int8 ones, which are 128 less. Sums are rounded as of those.
+  public var isSigned = false
 
-  public init(scale: Float, zeroPoint: Int32) {
+  public init(scale: Float, zeroPoint: Int32, isSigned: Bool = false) {
     scales = [scale]
     self.zeroPoint = zeroPoint
     axis = 0
+    self.isSigned = isSigned
   }
 
   /// Symmetric, one scale per index of `axis`: weights.

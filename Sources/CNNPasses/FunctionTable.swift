@@ -21,7 +21,8 @@ extension UnaryFunction {
     case .swish(let alpha): x / (1 + exp(-Double(alpha) * x))
     case .hardSigmoid(let alpha, let beta): min(max(Double(alpha) * x + Double(beta), 0), 1)
     case .hardSwish: x * min(max(x / 6 + 0.5, 0), 1)
-    case .gelu(false): x * 0.5 * (1 + erf(x / 2.0.squareRoot()))
+    case .erf: Foundation.erf(x)
+    case .gelu(false): x * 0.5 * (1 + Foundation.erf(x / 2.0.squareRoot()))
     case .gelu(true): x * 0.5 * (1 + Foundation.tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
     }
   }

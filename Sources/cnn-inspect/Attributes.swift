@@ -44,7 +44,7 @@ extension UnaryFunction {
     case .leakyRelu(let alpha), .elu(let alpha), .swish(let alpha): [("alpha", .float(alpha))]
     case .hardSigmoid(let alpha, let beta): [("alpha", .float(alpha)), ("beta", .float(beta))]
     case .gelu(let approximate): [("approximate", .string(approximate ? "tanh" : "none"))]
-    case .sigmoid, .tanh, .hardSwish: []
+    case .sigmoid, .tanh, .hardSwish, .erf: []
     }
   }
 }

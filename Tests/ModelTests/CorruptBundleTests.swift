@@ -68,7 +68,7 @@ struct CorruptBundleTests {
     ("layer conv: Conv with weight", { $0.editTensor(0) { $0.dims.1 = 4 } }),
     ("layer conv: its output is [1, 2, 3, 4]", { $0.editTensor(4) { $0.dims.3 = 4 } }),
     ("tensor x: is an activation with data or a layout", { $0.editTensor(0) { $0.layout = 1 } }),
-    ("tensor x: has unknown flags", { $0.editTensor(0) { $0.flags = 2 } }),
+    ("tensor x: has unknown flags", { $0.editTensor(0) { $0.flags = 4 } }),
     ("tensor w: has the layout 0 where 2 is needed", { $0.editTensor(1) { $0.layout = 0 } }),
     ("tensor w: needs 256 bytes", { $0.editTensor(1) { $0.data_bytes = 64 } }),
     ("tensor w: needs", { $0.editTensor(1) { $0.data_offset = 1 << 40 } }),

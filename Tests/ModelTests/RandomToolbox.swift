@@ -43,7 +43,8 @@ struct RandomToolbox {
 
   private mutating func activation(_ shape: [Int]) -> Tensor {
     guard quantized else { return Tensor(shape: shape) }
-    return Tensor(.uint8, shape: shape, quantization: .init(scale: graphs.scale(), zeroPoint: Int32(below(256))))
+    return Tensor(
+      .uint8, shape: shape, quantization: .init(scale: graphs.scale(), zeroPoint: Int32(below(256)), isSigned: flip()))
   }
 
   private mutating func constant(_ name: String, _ shape: [Int]) -> String {
@@ -95,7 +96,7 @@ struct RandomToolbox {
     case "unary":
       let functions: [UnaryFunction] = [
         .leakyRelu(alpha: 0.1), .elu(alpha: 1.5), .sigmoid, .tanh, .swish(alpha: 1), .hardSwish,
-        .hardSigmoid(alpha: 0.2, beta: 0.5), .gelu(approximate: flip()),
+        .hardSigmoid(alpha: 0.2, beta: 0.5), .gelu(approximate: flip()), .erf,
       ]
       if quantized {
         graph.tensors[name + ".table"] = Tensor(
@@ -191,7 +192,7 @@ struct RandomToolbox {
       quantized
       ? Tensor(
         .uint8((0..<count).map { _ in UInt8(below(256)) }), shape: shape,
-        quantization: .init(scale: graphs.scale(), zeroPoint: Int32(below(256))))
+        quantization: .init(scale: graphs.scale(), zeroPoint: Int32(below(256)), isSigned: flip()))
       : Tensor(graphs.floats(count), shape: shape)
     return name
   }

@@ -213,7 +213,7 @@ private struct Scope {
   static let ours: Set<String> = [
     "Abs", "Add", "AveragePool", "BatchNormalization", "Cast", "CastLike", "Celu", "Clip", "Concat", "Constant",
     "ConstantOfShape", "Conv", "ConvInteger", "ConvTranspose", "DepthToSpace", "DequantizeLinear", "Div", "Dropout",
-    "Elu", "Expand", "Flatten", "Gather", "Gelu", "Gemm", "GlobalAveragePool", "GlobalMaxPool",
+    "Elu", "Erf", "Expand", "Flatten", "Gather", "Gelu", "Gemm", "GlobalAveragePool", "GlobalMaxPool",
     "GroupNormalization", "HardSigmoid", "HardSwish", "Identity", "InstanceNormalization", "LRN",
     "LayerNormalization", "LeakyRelu", "LpNormalization", "MatMul", "MatMulInteger", "Max", "MaxPool", "Mean", "Min",
     "Mul", "Neg",

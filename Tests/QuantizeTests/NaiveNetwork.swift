@@ -261,6 +261,7 @@ private struct NaiveLayer {
     case .swish(let alpha): x * (0.5 + 0.5 * Foundation.tanh(Double(alpha) * x / 2))
     case .hardSigmoid(let alpha, let beta): max(0, min(1, Double(alpha) * x + Double(beta)))
     case .hardSwish: x * max(0, min(6, x + 3)) / 6
+    case .erf: erf(x)
     case .gelu(false): x * erfc(-x / 2.0.squareRoot()) / 2
     case .gelu(true): x / (1 + exp(-2 * 0.7978845608028654 * (x + 0.044715 * x * x * x)))
     }

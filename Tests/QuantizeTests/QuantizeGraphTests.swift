@@ -89,7 +89,7 @@ import Testing
   @Test func tablesAreTheFunctions() throws {
     let functions: [UnaryFunction] = [
       .leakyRelu(alpha: 0.1), .elu(alpha: 1.5), .sigmoid, .tanh, .swish(alpha: 1), .hardSwish,
-      .hardSigmoid(alpha: 0.2, beta: 0.5), .gelu(approximate: true), .gelu(approximate: false),
+      .hardSigmoid(alpha: 0.2, beta: 0.5), .gelu(approximate: true), .gelu(approximate: false), .erf,
     ]
     for function in functions {
       var net = RandomGraph(seed: 8, input: [1, 1, 16, 16])

@@ -192,7 +192,7 @@ import Testing
   static let others: [(kind: OperatorKind, parameters: [[Int]])] = [
     (.add, [[1, 6, 5, 4]]), (.sub, [[6, 1, 1]]), (.mul, [[1, 6, 5, 4]]), (.div, [[1]]), (.relu, []),
     (.clip(min: -0.7, max: 1.3), []), (.unary(.sigmoid), []), (.unary(.leakyRelu(alpha: 0.2)), []),
-    (.unary(.gelu(approximate: false)), []), (.pRelu, [[6]]),
+    (.unary(.gelu(approximate: false)), []), (.unary(.erf), []), (.pRelu, [[6]]),
     (.maxPool(Window(3, stride: 2, padding: 1)), []),
     (.averagePool(Window(2, stride: 1, padding: 1)), []), (.globalAveragePool, []),
     (.globalMaxPool, []),

@@ -34,7 +34,7 @@ struct OperatorSpec: Codable {
     "GlobalAveragePool": CNNB_OP_GLOBAL_AVERAGE_POOL, "GlobalMaxPool": CNNB_OP_GLOBAL_MAX_POOL, "Add": CNNB_OP_ADD,
     "Flatten": CNNB_OP_FLATTEN, "Softmax": CNNB_OP_SOFTMAX, "Clip": CNNB_OP_CLIP, "LeakyRelu": CNNB_OP_LEAKY_RELU,
     "Elu": CNNB_OP_ELU, "Sigmoid": CNNB_OP_SIGMOID, "Tanh": CNNB_OP_TANH, "Swish": CNNB_OP_SWISH,
-    "HardSigmoid": CNNB_OP_HARD_SIGMOID, "HardSwish": CNNB_OP_HARD_SWISH, "Gelu": CNNB_OP_GELU,
+    "HardSigmoid": CNNB_OP_HARD_SIGMOID, "HardSwish": CNNB_OP_HARD_SWISH, "Gelu": CNNB_OP_GELU, "Erf": CNNB_OP_ERF,
     "PRelu": CNNB_OP_PRELU, "Sub": CNNB_OP_SUB, "Mul": CNNB_OP_MUL, "Div": CNNB_OP_DIV, "LRN": CNNB_OP_LRN,
     "ConvTranspose": CNNB_OP_CONV_TRANSPOSE, "Concat": CNNB_OP_CONCAT, "Slice": CNNB_OP_SLICE, "Pad": CNNB_OP_PAD,
     "Reshape": CNNB_OP_RESHAPE, "Transpose": CNNB_OP_TRANSPOSE, "Resize": CNNB_OP_RESIZE,
@@ -49,7 +49,7 @@ struct OperatorSpec: Codable {
   static let conversions = ["DequantizeLinear", "QuantizeLinear"]
   static let conversion = RawBundle.Quantization(scale: 0.017, zeroPoint: 101)
   static let tables = [
-    "LeakyRelu", "Elu", "Sigmoid", "Tanh", "Swish", "HardSigmoid", "HardSwish", "Gelu",
+    "LeakyRelu", "Elu", "Sigmoid", "Tanh", "Swish", "HardSigmoid", "HardSwish", "Gelu", "Erf",
   ]
   /// What has one quantization for input and output.
   static let keepers = [
@@ -140,6 +140,7 @@ struct OperatorSpec: Codable {
     case "Swish": return x * sigmoid(alpha * x)
     case "HardSigmoid": return max(0, min(1, alpha * x + Double(values[1])))
     case "HardSwish": return x * max(0, min(1, x / 6 + 0.5))
+    case "Erf": return erf(x)
     default:
       if integers.first == 1 { return 0.5 * x * (1 + tanh(0.7978845608028654 * (x + 0.044715 * x * x * x))) }
       return 0.5 * x * (1 + erf(x / 2.0.squareRoot()))

@@ -66,7 +66,7 @@ private func check(
   @Test func activations() throws {
     let functions: [UnaryFunction] = [
       .leakyRelu(alpha: 0.1), .elu(alpha: 0.7), .sigmoid, .tanh, .swish(alpha: 1), .swish(alpha: 1.7),
-      .hardSigmoid(alpha: 0.3, beta: 0.4), .hardSwish, .gelu(approximate: false), .gelu(approximate: true),
+      .hardSigmoid(alpha: 0.3, beta: 0.4), .hardSwish, .erf, .gelu(approximate: false), .gelu(approximate: true),
     ]
     for (i, function) in functions.enumerated() {
       for channels in [3, 18] {

@@ -191,6 +191,7 @@ final class ReferenceRun {
     case .hardSwish:
       let slope = v <= -3 ? 0 : v >= 3 ? 1 : v / 3 + 0.5
       return tape.function(x, v * min(max(v / 6 + 0.5, 0), 1), slope: slope)
+    case .erf: return tape.function(x, erf(v), slope: 2 / Double.pi.squareRoot() * exp(-v * v))
     case .gelu(let approximate):
       guard approximate else {
         let whole = 0.5 * (1 + erf(v / 2.0.squareRoot()))

@@ -29,16 +29,36 @@ failures = []
 
 
 def runtime(model, activation=None):
-    """A session whose integers are exact: without these options ONNX Runtime saturates sums of u8·s8 where the processor has no VNNI, and computes
-    int8 activations in float."""
+    """A session for a model (a path, or a ModelProto) whose integers are exact: without these options ONNX Runtime saturates sums of u8·s8 where the
+    processor has no VNNI, and computes int8 activations in float."""
+    model = model if isinstance(model, onnx.ModelProto) else onnx.load(str(model))
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = arguments.threads
     if activation == "uint8":
         options.add_session_config_entry("session.x64quantprecision", "1")
+        model = with_float_factors(model)
     if activation == "int8":
         options.add_session_config_entry("session.qdqisint8allowed", "1")
-    return onnxruntime.InferenceSession(model if isinstance(model, bytes) else str(model), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def with_float_factors(model):
+    """The same model, whose int8 constants that are not weights of products are float: with session.x64quantprecision ONNX Runtime 1.32 fails on others."""
+    result = onnx.ModelProto()
+    result.CopyFrom(model)
+    constants = {c.name: c for c in result.graph.initializer}
+    products = {name for node in result.graph.node if node.op_type in ("Conv", "ConvTranspose", "Gemm", "MatMul") for name in node.input}
+    for node in list(result.graph.node):
+        if node.op_type != "DequantizeLinear" or not all(name in constants for name in node.input) or node.output[0] in products:
+            continue
+        integers, scale, zero = (onnx.numpy_helper.to_array(constants[name]) for name in node.input)
+        shape = [-1 if k == 0 and scale.size > 1 else 1 for k in range(max(integers.ndim, 1))]
+        assert scale.size == 1 or next((a.i for a in node.attribute if a.name == "axis"), 1) == 0
+        floats = (integers.astype(numpy.int32) - zero.astype(numpy.int32).reshape(shape)).astype(numpy.float32) * scale.reshape(shape)
+        result.graph.initializer.append(onnx.numpy_helper.from_array(floats.astype(numpy.float32).reshape(integers.shape), node.output[0]))
+        result.graph.node.remove(node)
+    return result
 
 
 def imported(path, *flags):
@@ -169,6 +189,14 @@ class Layers:
             pending += [v for v in node.input if v]
         return sorted(nodes.values(), key=lambda n: order[id(n)]), inputs
 
+    def is_integer(self, nodes):
+        """Whether ONNX Runtime adds in integers: not where a bias has another scale than the products (its quantizer's choice for a bias of zeros)."""
+        def scale(name):
+            return onnx.numpy_helper.to_array(self.constants[self.producers[name].input[1]])
+        return all(
+            numpy.allclose(scale(node.input[2]), scale(node.input[0]) * scale(node.input[1]), rtol=1e-5, atol=0)
+            for node in nodes if node.op_type in ("Conv", "Gemm") and len(node.input) > 2)
+
     def single(self, output, nodes, inputs, values):
         """A model of one region."""
         names = {v for node in nodes for v in node.input}
@@ -192,7 +220,7 @@ def check_layers(name, activation, path):
     known = {o.name for o in whole.graph.output}
     whole.graph.output.extend(onnx.helper.make_tensor_value_info(n, kind, None) for n in layers.activations if n not in known)
     image = networks.images(1, networks.size(name), 10).numpy()
-    session = runtime(whole.SerializeToString(), activation)
+    session = runtime(whole, activation)
     values = dict(zip([o.name for o in session.get_outputs()], session.run(None, {"input": image})))
     exact, close, wrong, seen = 0, 0, [], 0
     part = arguments.work / "layer.onnx"
@@ -204,7 +232,7 @@ def check_layers(name, activation, path):
         operators = [n.op_type for n in nodes if n.op_type not in ("QuantizeLinear", "DequantizeLinear")]
         single = layers.single(output, nodes, inputs, values)
         onnx.save(single, str(part))
-        expected = stored(runtime(single.SerializeToString(), activation).run(None, {n: values[n] for n in inputs})[0])
+        expected = stored(runtime(single, activation).run(None, {n: values[n] for n in inputs})[0])
         seen += 1
         try:
             bundle = imported(part)
@@ -219,7 +247,7 @@ def check_layers(name, activation, path):
         steps = numpy.abs(got.astype(int) - expected.astype(int))
         if not steps.any():
             exact += 1
-        elif not EXACT & set(operators) and steps.max() <= 1 and (steps > 0).mean() <= 0.001:
+        elif not (EXACT & set(operators) and layers.is_integer(nodes)) and steps.max() <= 1 and (steps > 0).mean() <= 0.001:
             close += 1
         else:
             wrong.append(f"{'+'.join(operators)} {output}: {(steps > 0).mean():.2%} of the values differ, by up to {steps.max()}")

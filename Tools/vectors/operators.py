@@ -130,6 +130,7 @@ UNARY = [
     ("HardSwish", [], [], F.hardswish),
     ("Gelu", [], [0], F.gelu),
     ("Gelu", [], [1], lambda x: F.gelu(x, approximate="tanh")),
+    ("Erf", [], [], torch.erf),
     ("Clip", [-0.5, 1.5], [], lambda x: x.clamp(-0.5, 1.5)),
     ("Relu", [], [], F.relu),
 ]

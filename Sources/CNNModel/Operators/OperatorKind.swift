@@ -139,6 +139,8 @@ public enum UnaryFunction: Equatable, Sendable {
   case hardSwish
   /// x · Φ(x), exactly or by the usual approximation with tanh
   case gelu(approximate: Bool)
+  /// 2 / √π · ∫₀ˣ exp(−t²) dt
+  case erf
 
   /// ONNX's name.
   public var name: String {
@@ -151,6 +153,7 @@ public enum UnaryFunction: Equatable, Sendable {
     case .hardSigmoid: "HardSigmoid"
     case .hardSwish: "HardSwish"
     case .gelu: "Gelu"
+    case .erf: "Erf"
     }
   }
 }

@@ -221,7 +221,7 @@ extension UnaryFunction {
     case .leakyRelu(let alpha), .elu(let alpha): [.float("alpha", alpha)]
     case .hardSigmoid(let alpha, let beta): [.float("alpha", alpha), .float("beta", beta)]
     case .gelu(let approximate): [.string("approximate", approximate ? "tanh" : "none")]
-    case .sigmoid, .tanh, .swish, .hardSwish: []
+    case .sigmoid, .tanh, .swish, .hardSwish, .erf: []
     }
   }
 }

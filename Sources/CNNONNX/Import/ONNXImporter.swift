@@ -195,7 +195,7 @@ extension ImportWalk {
     for (index, input) in onnx.inputs.enumerated() {
       let shape = input.knownShape
       let type: ONNXType = input.type == .uint8 || input.type == .int8 ? input.type! : .float
-      let quantization = type == .float ? nil : Quantization(scale: 1, zeroPoint: Int32(type.storedOffset))
+      let quantization = type == .float ? nil : Quantization(raw: type)
       let form = form(of: shape)
       do {
         var place = try graphShape(shape, form)

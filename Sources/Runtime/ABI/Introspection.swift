@@ -147,7 +147,7 @@ private func operatorName(_ kind: Int) -> UnsafePointer<CChar> {
     Clip\0LeakyRelu\0Elu\0Sigmoid\0Tanh\0Swish\0HardSigmoid\0HardSwish\0Gelu\0PRelu\0Sub\0Mul\0Div\0LRN\0ConvTranspose\0\
     Concat\0Slice\0Pad\0Reshape\0Transpose\0Resize\0DepthToSpace\0SpaceToDepth\0ReduceMean\0ReduceSum\0ReduceMax\0\
     ReduceMin\0LayerNormalization\0GroupNormalization\0InstanceNormalization\0MatMul\0Dropout\0\
-    QuantizeLinear\0DequantizeLinear\0
+    QuantizeLinear\0DequantizeLinear\0Erf\0
     """)
   for _ in 1..<kind {
     while name.pointee != 0 { name += 1 }

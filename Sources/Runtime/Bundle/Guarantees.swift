@@ -48,7 +48,8 @@ extension Model {
 
   private func checkTensor(_ i: Int) throws(Failure) {
     let t = tensors[i]
-    guard t.name < graph.string_bytes, t.flags & ~CNNB_TENSOR_CONSTANT == 0 else {
+    guard t.name < graph.string_bytes, t.flags & ~(CNNB_TENSOR_CONSTANT | (t.isUInt8 ? CNNB_TENSOR_SIGNED : 0)) == 0
+    else {
       throw .format("its name lies outside, or a reserved flag is set")
     }
     guard t.rank <= CNNB_MAX_RANK else { throw .format("rank % is more than 6", Int(t.rank)) }

@@ -101,6 +101,8 @@ public struct Model {
   public func tensor(_ i: Int) -> cnnb_tensor { tensors[i] }
   public func name(_ i: Int) -> UnsafePointer<CChar> { strings + Int(tensors[i].name) }
   public func isConstant(_ i: Int) -> Bool { tensors[i].flags & CNNB_TENSOR_CONSTANT != 0 }
+  /// What stored values are above those that they stand for: 128 where these are int8.
+  public func storedOffset(_ i: Int) -> Int32 { tensors[i].flags & CNNB_TENSOR_SIGNED != 0 ? 128 : 0 }
   /// A constant's elements, in the order its layout says.
   public func data(_ i: Int) -> UnsafeRawPointer {
     weights! + Int(tensors[i].data_offset)

@@ -14,7 +14,7 @@ extension Model {
     case CNNB_OP_GLOBAL_AVERAGE_POOL, CNNB_OP_GLOBAL_MAX_POOL: try checkGlobalPool(i)
     case CNNB_OP_RELU, CNNB_OP_CLIP, CNNB_OP_DROPOUT: try checkUnchangedKind(i)
     case CNNB_OP_LEAKY_RELU, CNNB_OP_ELU, CNNB_OP_SIGMOID, CNNB_OP_TANH, CNNB_OP_SWISH, CNNB_OP_HARD_SIGMOID,
-      CNNB_OP_HARD_SWISH, CNNB_OP_GELU:
+      CNNB_OP_HARD_SWISH, CNNB_OP_GELU, CNNB_OP_ERF:
       try checkUnary(i)
     case CNNB_OP_PRELU: try checkPRelu(i)
     case CNNB_OP_ADD, CNNB_OP_SUB, CNNB_OP_MUL, CNNB_OP_DIV: try checkBinary(i)

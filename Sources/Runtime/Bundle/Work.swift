@@ -21,7 +21,7 @@ extension Model {
       return tensors[input(i, 0)!].elementCount!
     case CNNB_OP_LRN: perElement = min(Int(o.integers.0), y.channels) + 16
     case CNNB_OP_RESIZE: perElement = Int(o.integers.0) == CNNB_RESIZE_LINEAR ? 4 : 1
-    case CNNB_OP_ELU, CNNB_OP_SIGMOID, CNNB_OP_TANH, CNNB_OP_SWISH, CNNB_OP_GELU, CNNB_OP_SOFTMAX,
+    case CNNB_OP_ELU, CNNB_OP_SIGMOID, CNNB_OP_TANH, CNNB_OP_SWISH, CNNB_OP_GELU, CNNB_OP_ERF, CNNB_OP_SOFTMAX,
       CNNB_OP_LAYER_NORMALIZATION, CNNB_OP_GROUP_NORMALIZATION, CNNB_OP_INSTANCE_NORMALIZATION:
       perElement = y.isFloat ? 8 : 1
     default: break

@@ -29,9 +29,9 @@ extension Check {
     }
     let kinds = [
       CNNB_OP_LEAKY_RELU, CNNB_OP_ELU, CNNB_OP_SIGMOID, CNNB_OP_TANH, CNNB_OP_SWISH, CNNB_OP_HARD_SIGMOID,
-      CNNB_OP_HARD_SWISH, CNNB_OP_GELU,
+      CNNB_OP_HARD_SWISH, CNNB_OP_GELU, CNNB_OP_ERF,
     ]
-    let kind = kinds[random.int(0...7)], table = table.last(256)
+    let kind = kinds[random.int(0...8)], table = table.last(256)
     for i in 0..<256 { randomByte(&random, table.base + i) }
     var a = cnn_unary()
     a.x = input.view
@@ -123,8 +123,9 @@ extension Check {
     }
     a.a = fill(x, left.image * batch / bytes, &random)
     a.b = fill(b, right.image * batch / bytes, &random)
-    a.low = isFloat ? (random.once(in: 2) ? 0 : -Float.infinity) : Float(random.int(0...100))
-    a.high = isFloat ? Float.infinity : Float(random.int(150...255))
+    a.offset = random.once(in: 2) ? 128 : 0
+    a.low = isFloat ? (random.once(in: 2) ? 0 : -Float.infinity) : Float(random.int(0...100) - Int(a.offset))
+    a.high = isFloat ? Float.infinity : Float(random.int(150...255) - Int(a.offset))
     (a.scale_a, a.scale_b, a.shift) = sum()
     if a.kind == CNNB_OP_MUL || a.kind == CNNB_OP_DIV {
       a.scale_a *= a.kind == CNNB_OP_MUL ? 0.01 : 3

@@ -57,6 +57,7 @@ extension Check {
     a.y_scale = random.once(in: 2) ? a.x_scale : random.real() + 1.01
     a.x_zero_point = Int32(zeroPoint())
     a.y_zero_point = Int32(zeroPoint())
+    a.y_offset = random.once(in: 2) ? 128 : 0
     let like = result(a.x, height: oh, width: ow, elementBytes: isFloat ? 4 : 1), arguments = a
     compare(
       like, elementBytes: isFloat ? 4 : 1,
@@ -91,8 +92,9 @@ extension Check {
     var a = cnn_add()
     a.a = left.view
     a.b = right.view
-    a.low = isFloat ? (random.once(in: 2) ? 0 : -Float.infinity) : Float(random.int(0...100))
-    a.high = isFloat ? Float.infinity : Float(random.int(150...255))
+    a.offset = random.once(in: 2) ? 128 : 0
+    a.low = isFloat ? (random.once(in: 2) ? 0 : -Float.infinity) : Float(random.int(0...100) - Int(a.offset))
+    a.high = isFloat ? Float.infinity : Float(random.int(150...255) - Int(a.offset))
     (a.scale_a, a.scale_b, a.shift) = sum()
     let arguments = a, height = Int(a.a.height), width = Int(a.a.width)
     compare(

@@ -42,7 +42,7 @@ extension Model {
     // Five axes and the channels of a block are more than the kernel has.
     case CNNB_OP_ADD, CNNB_OP_SUB, CNNB_OP_MUL, CNNB_OP_DIV: return tensor(output(i)).rank == 6 ? .plain : .same
     case CNNB_OP_RELU, CNNB_OP_CLIP, CNNB_OP_LEAKY_RELU, CNNB_OP_ELU, CNNB_OP_SIGMOID, CNNB_OP_TANH, CNNB_OP_SWISH,
-      CNNB_OP_HARD_SIGMOID, CNNB_OP_HARD_SWISH, CNNB_OP_GELU:
+      CNNB_OP_HARD_SIGMOID, CNNB_OP_HARD_SWISH, CNNB_OP_GELU, CNNB_OP_ERF:
       return .same
     case CNNB_OP_QUANTIZE_LINEAR, CNNB_OP_DEQUANTIZE_LINEAR: return .alike
     default: return .any

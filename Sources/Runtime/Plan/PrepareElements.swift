@@ -98,30 +98,33 @@ extension SessionBuilder {
     (n.a_image, n.b_image, n.y_image) = (Int64(a.image), Int64(b.image), y.view.image)
     n.batch = Int32(options.batch)
     (n.low, n.high) = storedRange(i, y)
-    (n.a_zero_point, n.b_zero_point, n.shift) = (a.zeroPoint, b.zeroPoint, Float(y.zeroPoint))
+    (n.a_zero_point, n.b_zero_point, n.offset) = (a.zeroPoint, b.zeroPoint, y.offset)
+    n.shift = Float(y.zeroPoint - y.offset)
     switch kind {
     case CNNB_OP_MUL: n.scale_a = (a.scale * b.scale) / y.scale
     case CNNB_OP_DIV: (n.scale_a, n.scale_b) = (a.scale / y.scale, b.scale)
     default:
       (n.scale_a, n.scale_b) = (a.scale / y.scale, b.scale / y.scale)
       if kind == CNNB_OP_SUB { n.scale_b = -n.scale_b }
-      n.shift = zeroPointShift(n.scale_a, a.zeroPoint, n.scale_b, b.zeroPoint, y.zeroPoint)
+      n.shift = zeroPointShift(n.scale_a, a.zeroPoint, n.scale_b, b.zeroPoint, y)
     }
     n.halo = y.view
     setWalk(&n, steps(a, b, y), y.tensor.elementBytes)
     add(i, y.isFloat ? kernels.binary_f32 : kernels.binary_u8, n)
   }
 
-  /// What the zero points of a, b and y add to a sum in steps of y: z_y − (z_a · scaleA + z_b · scaleB), rounded as ONNX
-  /// Runtime does (ARITHMETIC.md).
-  private func zeroPointShift(_ scaleA: Float, _ zeroA: Int32, _ scaleB: Float, _ zeroB: Int32, _ zeroY: Int32) -> Float
-  {
-    Float(zeroY) - Float(Double(scaleA) * Double(zeroA) + Double(scaleB * Float(zeroB)))
+  /// What the zero points of a, b and y add to a sum in steps of y: z_y − (z_a · scaleA + z_b · scaleB), all of them less the
+  /// offset, rounded as ONNX Runtime does (ARITHMETIC.md).
+  private func zeroPointShift(
+    _ scaleA: Float, _ zeroA: Int32, _ scaleB: Float, _ zeroB: Int32, _ y: Operand
+  ) -> Float {
+    let (a, b) = (Double(zeroA - y.offset), Float(zeroB - y.offset))
+    return Float(y.zeroPoint - y.offset) - Float(Double(scaleA) * a + Double(scaleB * b))
   }
 
-  /// The range of a fused activation, in stored values where they are quantized.
+  /// The range of a fused activation; where it is quantized, of stored values less the offset.
   private func storedRange(_ i: Int, _ y: Operand) -> (low: Float, high: Float) {
-    let range = range(i), zeroPoint = y.isFloat ? 0 : Float(y.zeroPoint)
+    let range = range(i), zeroPoint = y.isFloat ? 0 : Float(y.zeroPoint - y.offset)
     return (range.low + zeroPoint, range.high + zeroPoint)
   }
 
@@ -138,7 +141,7 @@ extension SessionBuilder {
     let (scaleA, scaleB) = (a.scale / y.scale, b.scale / y.scale)
     let arguments = cnn_add(
       a: a.view, b: b.view, y: y.view, low: range.low, high: range.high, scale_a: scaleA, scale_b: scaleB,
-      shift: zeroPointShift(scaleA, a.zeroPoint, scaleB, b.zeroPoint, y.zeroPoint))
+      shift: zeroPointShift(scaleA, a.zeroPoint, scaleB, b.zeroPoint, y), offset: y.offset)
     add(i, y.isFloat ? kernels.add_f32 : kernels.add_u8, arguments)
   }
 

@@ -22,7 +22,7 @@ extension SessionBuilder {
     (a.low, a.high) = (-.infinity, .infinity)
     a.is_exact = Int(o.kind) == CNNB_OP_AVERAGE_POOL ? 0 : 1
     (a.x_scale, a.y_scale) = (x.scale, y.scale)
-    (a.x_zero_point, a.y_zero_point) = (x.zeroPoint, y.zeroPoint)
+    (a.x_zero_point, a.y_zero_point, a.y_offset) = (x.zeroPoint, y.zeroPoint, y.offset)
     let kernel =
       isMax
       ? x.isFloat ? kernels.max_pool_f32 : kernels.max_pool_u8

@@ -118,6 +118,8 @@ public struct SessionBuilder {
     /// 0 of float32.
     let scale: Float
     var zeroPoint: Int32 { view.halo_value }
+    /// 128 where stored values stand for int8.
+    let offset: Int32
     var isFloat: Bool { tensor.isFloat }
     var place: Place { Place(view, tensor, layout) }
     var elements: Int { tensor.elementCount! }
@@ -127,7 +129,7 @@ public struct SessionBuilder {
   func stored(_ slot: Int, _ tensor: Int) -> Operand {
     Operand(
       tensor: model.tensor(tensor), view: view(slot, tensor), layout: network.pointee.layout(slot),
-      scale: model.scale(tensor))
+      scale: model.scale(tensor), offset: model.storedOffset(tensor))
   }
 
   func result(_ i: Int) -> Operand { stored(model.output(i), model.output(i)) }
@@ -199,7 +201,7 @@ public struct SessionBuilder {
     case CNNB_OP_BATCH_NORMALIZATION: prepareBatchNormalization(i)
     case CNNB_OP_RELU, CNNB_OP_CLIP: prepareClamp(i)
     case CNNB_OP_LEAKY_RELU, CNNB_OP_ELU, CNNB_OP_SIGMOID, CNNB_OP_TANH, CNNB_OP_SWISH, CNNB_OP_HARD_SIGMOID,
-      CNNB_OP_HARD_SWISH, CNNB_OP_GELU:
+      CNNB_OP_HARD_SWISH, CNNB_OP_GELU, CNNB_OP_ERF:
       prepareUnary(i)
     case CNNB_OP_PRELU: preparePRelu(i)
     case CNNB_OP_ADD, CNNB_OP_SUB, CNNB_OP_MUL, CNNB_OP_DIV: prepareBinary(i)

@@ -32,7 +32,7 @@ extension TrainingPlan {
     case CNNB_OP_LRN: try append(layer(.localResponse))
     case CNNB_OP_RELU, CNNB_OP_CLIP: try addClamp(layer(.clamp))
     case CNNB_OP_LEAKY_RELU, CNNB_OP_ELU, CNNB_OP_SIGMOID, CNNB_OP_TANH, CNNB_OP_SWISH, CNNB_OP_HARD_SIGMOID,
-      CNNB_OP_HARD_SWISH, CNNB_OP_GELU:
+      CNNB_OP_HARD_SWISH, CNNB_OP_GELU, CNNB_OP_ERF:
       try append(layer(.activation))
     case CNNB_OP_PRELU: try addPRelu(model, layer(.prelu))
     case CNNB_OP_DROPOUT: try append(layer(.dropout))

@@ -22,6 +22,7 @@ extension ImportWalk {
       "HardSwish": unary { _ in .hardSwish },
       "Swish": unary { .swish(alpha: $0.float("alpha") ?? 1) },
       "Gelu": unary { .gelu(approximate: $0.string("approximate") == "tanh") },
+      "Erf": unary { _ in .erf },
       "PRelu": { (node) throws(CNNError) in [try self.pRelu(node)] },
     ]
   }

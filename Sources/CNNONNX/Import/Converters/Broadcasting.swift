@@ -42,7 +42,7 @@ extension ImportWalk {
 
   /// Integers that are meant as integers: with the scale 1.
   func isRaw(_ x: ImportedActivation) -> Bool {
-    graph.tensors[x.tensor]?.quantization == Quantization(scale: 1, zeroPoint: Int32(x.type.storedOffset))
+    graph.tensors[x.tensor]?.quantization == Quantization(raw: x.type)
   }
 
   /// a, b in floats or integers of one type.
@@ -72,7 +72,7 @@ extension ImportWalk {
     _ function: BinaryFunction, _ a: Operand, _ b: Operand, _ shape: [Int], _ type: ONNXType
   ) throws(CNNError) -> ImportedActivation {
     let (a, b) = ((try storedOperand(a, type), a.name), (try storedOperand(b, type), b.name))
-    let raw = Tensor(.uint8, shape: [], quantization: Quantization(scale: 1, zeroPoint: Int32(type.storedOffset)))
+    let raw = Tensor(.uint8, shape: [], quantization: Quantization(raw: type))
     let (tensors, form) = try aligned([a, b], to: shape)
     guard function == .div else {
       let tensor = try emit(.binary(function), tensors, as: raw)

@@ -106,7 +106,7 @@ extension ImportWalk {
     let above = try roundedAbove(quotient)
     let below = try roundedAbove(try emit(.mul, [quotient, constant([-1], shape: [1])]))
     let integers = try emit(.add, [try emit(.sub, [above, below]), zeros])
-    let raw = Quantization(scale: 1, zeroPoint: Int32(parameters.type.storedOffset))
+    let raw = Quantization(raw: parameters.type)
     result.tensor = try emit(.quantizeLinear, [integers], as: Tensor(.uint8, shape: [], quantization: raw))
     return result
   }
@@ -117,6 +117,11 @@ extension ImportWalk {
     let rounded = try emit(.quantizeLinear, [tensor], as: rounding)
     return try emit(.dequantizeLinear, [rounded], as: Tensor(.float32, shape: []))
   }
+}
+
+extension Quantization {
+  /// Of integers that no node has given a meaning.
+  init(raw type: ONNXType) { self.init(scale: 1, zeroPoint: Int32(type.storedOffset), isSigned: type == .int8) }
 }
 
 /// Scale and zero point of a node, checked.
@@ -211,7 +216,7 @@ struct QuantizationParameters {
     guard type == .uint8 || type == .int8, (0...255).contains(zero) else {
       throw CNNError("has the zero point \(zeroPoints[0]) of \(type.name)")
     }
-    return Quantization(scale: scales[0], zeroPoint: Int32(zero))
+    return Quantization(scale: scales[0], zeroPoint: Int32(zero), isSigned: type == .int8)
   }
 
   /// The shape of a list of `count` that is broadcast along the axis.

@@ -37,20 +37,21 @@ struct BinaryF32: BinaryRule {
 
 struct BinaryU8: BinaryRule {
   private let kind: Int, quantize: Quantizer
-  private let scaleA: Floats, scaleB: Floats, shift: Floats, zeroA: Ints, zeroB: Ints
+  private let scaleA: Floats, scaleB: Floats, shift: Floats, offset: Ints, zeroA: Ints, zeroB: Ints
   @inline(__always) init(_ a: UnsafePointer<cnn_binary>) {
     kind = Int(a.pointee.kind)
-    quantize = Quantizer(a.pointee.low, a.pointee.high, 0)
+    quantize = Quantizer(a.pointee.low, a.pointee.high, a.pointee.offset)
     scaleA = all(a.pointee.scale_a)
     scaleB = all(a.pointee.scale_b)
     shift = all(a.pointee.shift)
+    offset = all(a.pointee.offset)
     zeroA = all(a.pointee.a_zero_point)
     zeroB = all(a.pointee.b_zero_point)
   }
   @inline(__always) func callAsFunction(_ a: Bytes, _ b: Bytes) -> Bytes {
     if kind != CNNB_OP_MUL && kind != CNNB_OP_DIV {
-      return quantize(
-        cv_fused(cv_to_float(cv_widen(a)), scaleA, cv_fused(cv_to_float(cv_widen(b)), scaleB, shift)))
+      let right = cv_fused(cv_to_float(cv_widen(b) &- offset), scaleB, shift)
+      return quantize(cv_fused(cv_to_float(cv_widen(a) &- offset), scaleA, right))
     }
     let left = cv_to_float(cv_widen(a) &- zeroA), right = cv_to_float(cv_widen(b) &- zeroB)
     // |left · right| < 2¹⁶: exact.
@@ -73,19 +74,21 @@ func binary<R: BinaryRule>(_: R.Type, _ a: UnsafePointer<cnn_binary>, _ share: S
     _ pa: UnsafeRawPointer, _ pb: UnsafeRawPointer, _ py: UnsafeMutableRawPointer, _ count: Int
   ) {
     let spreadA = R.spread(pa), spreadB = R.spread(pb)
+    /// Sixteen elements, or the last of a run.
+    @inline(__always) func load(_ p: UnsafeRawPointer, _ left: Int, _ rest: R.Vector) -> R.Vector {
+      if left >= 16 { return R.load(p) }
+      var v = rest
+      cv_copy(&v, p, left &* size)
+      return v
+    }
     var i = 0
-    while i &+ 16 <= count {
-      let offset = i &* size
-      py.put(rule(aIsOne ? spreadA : R.load(pa + offset), bIsOne ? spreadB : R.load(pb + offset)), offset)
+    while i < count {
+      let offset = i &* size, left = count &- i
+      var v = rule(
+        aIsOne ? spreadA : load(pa + offset, left, spreadA), bIsOne ? spreadB : load(pb + offset, left, spreadB))
+      if left >= 16 { py.put(v, offset) } else { cv_copy(py + offset, &v, left &* size) }
       i &+= 16
     }
-    if i == count { return }
-    var va = spreadA, vb = spreadB
-    let offset = i &* size, bytes = (count &- i) &* size
-    if !aIsOne { cv_copy(&va, pa + offset, bytes) }
-    if !bIsOne { cv_copy(&vb, pb + offset, bytes) }
-    var v = rule(va, vb)
-    cv_copy(py + offset, &v, bytes)
   }
 
   let pieces = rows >= 4 &* share.parts ? 1 : max(1, min(share.parts, length >> 8))

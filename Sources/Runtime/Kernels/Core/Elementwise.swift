@@ -16,15 +16,15 @@ func addF32(_ a: UnsafePointer<cnn_add>, _ share: Share) {
 
 func addU8(_ a: UnsafePointer<cnn_add>, _ share: Share) {
   let args = a.pointee, view = args.y
-  let quantize = Quantizer(args.low, args.high, 0)
+  let quantize = Quantizer(args.low, args.high, args.offset), offset = all(args.offset)
   let leftScale = all(args.scale_a), rightScale = all(args.scale_b), shift = all(args.shift)
   forEachRow(view, share) { n, block, row in
     let left = UnsafeRawPointer(a.pointee.a.address(n, block, row))
     let right = UnsafeRawPointer(a.pointee.b.address(n, block, row))
     let y = view.address(n, block, row)
     for x in 0..<Int(view.width) {
-      let r = cv_fused(cv_to_float(cv_widen(right.bytes(x &* 16))), rightScale, shift)
-      y.put(quantize(cv_fused(cv_to_float(cv_widen(left.bytes(x &* 16))), leftScale, r)), x &* 16)
+      let r = cv_fused(cv_to_float(cv_widen(right.bytes(x &* 16)) &- offset), rightScale, shift)
+      y.put(quantize(cv_fused(cv_to_float(cv_widen(left.bytes(x &* 16)) &- offset), leftScale, r)), x &* 16)
     }
   }
   view.fillHalo(isFloat: false, share)

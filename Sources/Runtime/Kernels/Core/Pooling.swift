@@ -43,12 +43,14 @@ struct AveragePoolF32: Pool {
 }
 
 struct AveragePoolU8: Pool {
-  let xScale: Floats, xZero: Ints, yScale: Floats, yZero: Floats, quantize = Quantizer(0, 255, 0)
+  let xScale: Floats, xZero: Ints, yScale: Floats, yZero: Floats, quantize: Quantizer
   @inline(__always) init(_ a: UnsafePointer<cnn_pool>) {
     xScale = all(a.pointee.x_scale)
     xZero = all(a.pointee.x_zero_point)
     yScale = all(a.pointee.y_scale)
-    yZero = all(cv_float(a.pointee.y_zero_point))
+    let offset = a.pointee.y_offset
+    yZero = all(cv_float(a.pointee.y_zero_point &- offset))
+    quantize = Quantizer(0 - cv_float(offset), 255 - cv_float(offset), offset)
   }
   @inline(__always) var start: Floats { all(0) }
   @inline(__always) func add(_ state: Floats, _ x: UnsafeRawPointer) -> Floats {

@@ -38,6 +38,7 @@ func unaryGradient(_ arguments: UnsafeRawPointer?, _ first: Int32, _ count: Int3
   case CNNB_OP_HARD_SWISH:
     let inner = x * all(1 / 3) + all(0.5)
     return inner.replacing(with: 0, where: x .<= all(-3)).replacing(with: 1, where: x .>= all(3))
+  case CNNB_OP_ERF: return all(1.12837917) * Power(zero - x * x).value
   default:
     if alpha[0] == 1 {
       // y = x · sigmoid(2u), u = √(2/π) · (x + 0.044715 · x³).

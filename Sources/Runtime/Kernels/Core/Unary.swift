@@ -63,6 +63,7 @@ func unaryU8(_ a: UnsafePointer<cnn_unary>, _ share: Share) {
   case CNNB_OP_SWISH: return x * sigmoid(alpha * x)
   case CNNB_OP_HARD_SIGMOID: return cv_clamp(alpha * x + beta, all(0.0), all(1.0))
   case CNNB_OP_HARD_SWISH: return x * (cv_clamp(x + all(3.0), all(0.0), all(6.0)) * all(0.166666667))
+  case CNNB_OP_ERF: return error(x)
   default:
     if alpha[0] == 1 {
       // x · (1 + tanh(u)) / 2 = x · sigmoid(2u), u = √(2/π) · (x + 0.044715 · x³).
@@ -101,6 +102,17 @@ func unaryU8(_ a: UnsafePointer<cnn_unary>, _ share: Share) {
   p = horner(p, t, 1.00002368)
   p = horner(p, t, -1.26551223)
   return t * Power(p - z * z).value
+}
+
+/// erf(x): by the complement, and where that would lose digits by the series 2 / √π · Σ (−1)ᵏ x²ᵏ⁺¹ / (k! (2k + 1)).
+@inline(__always) private func error(_ x: Floats) -> Floats {
+  let z = magnitude(x), square = x * x, tail = errorComplement(z)
+  var p = all(-2.68661706e-2)
+  p = horner(p, square, 1.12837917e-1)
+  p = horner(p, square, -3.76126389e-1)
+  p = horner(p, square, 1.12837917)
+  let y = (all(1.0) - tail).replacing(with: tail - all(1.0), where: x .< all(0.0))
+  return y.replacing(with: x * p, where: z .< all(0.25))
 }
 
 /// eˣ for x ≤ 0 as scale + scale · rest, so that eˣ − 1 loses nothing near 0 either. As `exponential` of Softmax.swift, but with

@@ -4,10 +4,10 @@ import CKernels
 /// Add, Sub, Mul and Div with broadcasting. float: y = clamp(a ∘ b, low, high). uint8, every operation
 /// rounded by itself, fma being one:
 ///
-///     Add, Sub   v = fma(Float(a), scale_a, fma(Float(b), scale_b, shift))
+///     Add, Sub   v = fma(Float(a − offset), scale_a, fma(Float(b − offset), scale_b, shift))
 ///     Mul        v = Float((a − za) · (b − zb)) · scale_a + shift
 ///     Div        v = (Float(a − za) · scale_a) / (Float(b − zb) · scale_b) + shift
-///     y = Int32(roundTiesToEven(clamp(v, low, high))), a NaN becoming the lowest
+///     y = Int32(roundTiesToEven(clamp(v, low, high))) + offset, a NaN becoming the lowest
 func binaryF32(_ a: cnn_binary) {
   a.forEachElement(bytes: 4) { left, right, y in
     let l = left.loadUnaligned(as: Float.self), r = right.loadUnaligned(as: Float.self)
@@ -31,9 +31,9 @@ func binaryU8(_ a: cnn_binary) {
       switch Int(a.kind) {
       case CNNB_OP_MUL: Float(fromZeroA * fromZeroB) * a.scale_a + a.shift
       case CNNB_OP_DIV: (Float(fromZeroA) * a.scale_a) / (Float(fromZeroB) * a.scale_b) + a.shift
-      default: a.shift.addingProduct(Float(r), a.scale_b).addingProduct(Float(l), a.scale_a)
+      default: a.shift.addingProduct(Float(r - a.offset), a.scale_b).addingProduct(Float(l - a.offset), a.scale_a)
       }
-    y.storeBytes(of: stored(v != v ? a.low : v, a.low, a.high, 0), as: UInt8.self)
+    y.storeBytes(of: stored(v != v ? a.low : v, a.low, a.high, a.offset), as: UInt8.self)
   }
   a.halo.fillHalo(bytes: 1)
 }

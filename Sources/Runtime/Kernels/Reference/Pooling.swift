@@ -6,7 +6,8 @@ import CKernels
 ///   float: then clamped to low … high. uint8: the largest stored byte, x and y having one quantization.
 /// - average, float: y = clamp(sum / Float(n), low, high), the sum in the order of rows and columns.
 /// - average, uint8: v = Σ Float(q − x_zero_point) · x_scale in the order of rows and columns, every operation rounded by
-///   itself; y = roundTiesToEven(clamp(v / Float(n) / y_scale + Float(y_zero_point), 0, 255)), a NaN becoming 0.
+///   itself; y = Int32(roundTiesToEven(clamp(v / Float(n) / y_scale + Float(y_zero_point − y_offset), 0 − y_offset,
+///   255 − y_offset))) + y_offset, a NaN becoming 0.
 /// - average, uint8, is_exact: S = Σ (q − x_zero_point), exact in int32;
 ///   y = Int32(roundTiesToEven(clamp(Float(S) · ((x_scale / y_scale) / Float(n)), 0 − y_zero_point, 255 − y_zero_point)))
 ///   + y_zero_point.
@@ -72,8 +73,9 @@ extension cnn_pool {
   fileprivate func average(_ n: Int, _ c: Int, _ oy: Int, _ ox: Int) -> UInt8 {
     var sum: Float = 0
     let count = forEachPlace(oy, ox) { iy, ix in sum += Float(x.u8(n, c, iy, ix) - x_zero_point) * x_scale }
-    let v = sum / Float(count) / y_scale + Float(y_zero_point)
-    return stored(v != v ? 0 : v, 0, 255, 0)
+    let v = sum / Float(count) / y_scale + Float(y_zero_point - y_offset)
+    let (low, high) = (Float(0 - y_offset), Float(255 - y_offset))
+    return stored(v != v ? low : v, low, high, y_offset)
   }
 
   fileprivate func exactAverage(_ n: Int, _ c: Int, _ oy: Int, _ ox: Int) -> UInt8 {

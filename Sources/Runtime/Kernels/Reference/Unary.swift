@@ -27,6 +27,10 @@ private func function(_ kind: Int, _ x: Double, _ alpha: Double, _ beta: Double)
   case CNNB_OP_SWISH: return x * sigmoid(alpha * x)
   case CNNB_OP_HARD_SIGMOID: return between0And1(alpha * x + beta)
   case CNNB_OP_HARD_SWISH: return x * between0And1(x / 6 + 0.5)
+  // 1 − erfc(x), which for small x the series replaces: there it would lose digits.
+  case CNNB_OP_ERF:
+    return x.magnitude > 0.01
+      ? 1 - cv_error_complement_double(x) : 2 / Double.pi.squareRoot() * (x - x * x * x / 3 + x * x * x * x * x / 10)
   default:
     // erfc(−z) = 1 + erf(z).
     if alpha == 0 { return 0.5 * x * cv_error_complement_double(-x * 0.5.squareRoot()) }

@@ -3,7 +3,7 @@ import CBundle
 import CKernels
 import CTrainingKernels
 
-// Functions of one element: LeakyRelu, Elu, Sigmoid, Tanh, Swish, HardSigmoid, HardSwish, Gelu; and PRelu, whose slope learns.
+// Functions of one element: LeakyRelu, Elu, Sigmoid, Tanh, Swish, HardSigmoid, HardSwish, Gelu, Erf; and PRelu, whose slope learns.
 
 extension TrainingPlan {
   mutating func addPRelu(_ model: Model, _ layer: Layer) throws(Failure) {

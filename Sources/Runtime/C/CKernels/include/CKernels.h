@@ -79,14 +79,16 @@ typedef struct cnn_pool {
   int32_t is_exact;                 /* average_pool_u8: the sum is exact, as in GlobalAveragePool; else of floats (ARITHMETIC.md) */
   float x_scale, y_scale;           /* average_pool_u8 */
   int32_t x_zero_point, y_zero_point; /* average_pool_u8. max_pool_u8: x and y have one quantization */
+  int32_t y_offset;                 /* average_pool_u8: 0, or 128 where stored results stand for int8 */
 } cnn_pool;
 
 /* y = a + b. float: (a + b) clamped. uint8: ARITHMETIC.md, "Add":
- *   q = roundTiesToEven(clamp(fma(Float(qa), scale_a, fma(Float(qb), scale_b, shift)), low, high)) */
+ *   q = roundTiesToEven(clamp(fma(Float(qa − offset), scale_a, fma(Float(qb − offset), scale_b, shift)), low, high)) + offset */
 typedef struct cnn_add {
   cnn_view a, b, y;
-  float low, high;                  /* float: real values; uint8: qmin, qmax */
-  float scale_a, scale_b, shift;    /* sa / sy, sb / sy, and what the zero points add */
+  float low, high;                  /* float: real values; uint8: qmin, qmax, less the offset */
+  float scale_a, scale_b, shift;    /* sa / sy, sb / sy, and what the zero points, less the offset, add */
+  int32_t offset;                   /* 0, or 128 where stored values stand for int8 */
 } cnn_add;
 
 /* y = clamp(x · scale[c] + shift[c]): batch normalisation; multiply, then add, no FMA. scale NULL: y = clamp(x) (ReLU). uint8: y = clamp(x, low, high)
@@ -156,9 +158,10 @@ typedef struct cnn_binary {
   int32_t counts[CNN_AXES - 1];     /* unused ones are 1 */
   int32_t a_strides[CNN_AXES - 1], b_strides[CNN_AXES - 1], y_strides[CNN_AXES - 1];
   int32_t run, a_step, b_step;
-  float low, high;                  /* float: fused activation; uint8: qmin, qmax */
+  float low, high;                  /* float: fused activation; uint8: qmin, qmax, less the offset */
   float scale_a, scale_b;           /* uint8: Add, Sub: sa / sy, ±sb / sy. Mul: scale_a = (sa · sb) / sy. Div: scale_a = sa / sy, scale_b = sb */
-  float shift;                      /* uint8: Add, Sub: what the zero points add. Mul, Div: Float(zy) */
+  float shift;                      /* uint8: Add, Sub: as in cnn_add. Mul, Div: Float(zy − offset) */
+  int32_t offset;                   /* as in cnn_add */
   int32_t a_zero_point, b_zero_point; /* Mul, Div */
   cnn_view halo;                    /* as in cnn_move */
 } cnn_binary;
