@@ -76,7 +76,7 @@ def settle(network, side):
                 module.weight.normal_(0, (2 / fan) ** 0.5)
         if hasattr(module, "layer_scale"):
             with torch.no_grad():
-                module.layer_scale.fill_(0.5)
+                module.layer_scale.fill_(0.1)
     network.train()
     for module in network.modules():
         if isinstance(module, nn.Dropout) or type(module).__name__ == "StochasticDepth":
