@@ -107,12 +107,14 @@ func unaryU8(_ a: UnsafePointer<cnn_unary>, _ share: Share) {
 /// erf(x): by the complement, and where that would lose digits by the series 2 / √π · Σ (−1)ᵏ x²ᵏ⁺¹ / (k! (2k + 1)).
 @inline(__always) private func error(_ x: Floats) -> Floats {
   let z = magnitude(x), square = x * x, tail = errorComplement(z)
-  var p = all(-2.68661706e-2)
+  var p = all(-8.54832702e-4)
+  p = horner(p, square, 5.22397762e-3)
+  p = horner(p, square, -2.68661706e-2)
   p = horner(p, square, 1.12837917e-1)
   p = horner(p, square, -3.76126389e-1)
   p = horner(p, square, 1.12837917)
   let y = (all(1.0) - tail).replacing(with: tail - all(1.0), where: x .< all(0.0))
-  return y.replacing(with: x * p, where: z .< all(0.25))
+  return y.replacing(with: x * p, where: z .< all(0.5))
 }
 
 /// eˣ for x ≤ 0 as scale + scale · rest, so that eˣ − 1 loses nothing near 0 either. As `exponential` of Softmax.swift, but with
