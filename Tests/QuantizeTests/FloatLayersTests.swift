@@ -1,42 +1,17 @@
 import CNNModel
 import CNNPasses
 import CNNQuantize
-import CNNRT
 import CNNSupport
 import Testing
 
 /// Layers that stay in float inside int8 networks.
 @Suite struct FloatLayersTests {
-  private func run(_ graph: Graph, _ tensors: [String], _ input: [Float]) throws -> [[Float]] {
-    var graph = graph
-    graph.outputs = tensors
-    graph.removeUnused()
-    let session = try Session(Model(bytes: try BundleWriter().bytes(of: graph)))
-    try session.setInput(input.span)
-    try session.run()
-    return try tensors.indices.map { try session.output($0) }
-  }
-
   private func calibrated(_ seed: UInt64) throws -> (Graph, [String: AffineQuantization], [Float]) {
     var float = try RandomGraph.network(seed)
     float.run(Pass.forInference + [.batchNormalizationToConv])
     var generator = SeededGenerator(seed: 500 + seed)
     let input = generator.normals(float.tensors["input"]!.count)
-    var calibration = Calibration(float)
-    for (tensor, values) in zip(calibration.tensors, try run(float, calibration.tensors, input)) {
-      values.withUnsafeBufferPointer { calibration.add($0, of: tensor) }
-    }
-    var quantizations = calibration.quantizations(.minMax)
-    quantizations["input"] = AffineQuantization(lower: -4, upper: 4)
-    return (float, quantizations, input)
-  }
-
-  private func decibels(_ real: [Float], _ approximate: [Float]) -> Double {
-    var ratio = SignalToNoise()
-    real.withUnsafeBufferPointer { real in
-      approximate.withUnsafeBufferPointer { ratio.add(real: real, approximate: $0) }
-    }
-    return ratio.decibels
+    return (float, try float.calibrated(.minMax, for: input), input)
   }
 
   /// Everything but what moves values in float: only the input is rounded, and what a pool between float layers stores.
@@ -52,7 +27,7 @@ import Testing
       #expect(mixed.tensors[layer.inputs[1]]!.type == .float32)
     }
     let result = float.operators.last!.inputs[0]
-    #expect(decibels(try run(float, [result], input)[0], try run(mixed, [result], input)[0]) > 25)
+    #expect(decibels(try float.values(of: [result], for: input)[0], try mixed.values(of: [result], for: input)[0]) > 25)
   }
 
   /// One layer after another: it computes in float, its neighbours in int8, and the result gets no worse. (Not for networks 5
@@ -60,16 +35,16 @@ import Testing
   @Test(arguments: [0, 1, 2, 3, 4, 6, 7, 8, 9, 10]) func oneLayerInFloatLeavesTheOthers(seed: UInt64) throws {
     let (float, quantizations, input) = try calibrated(seed)
     let result = float.operators.last!.inputs[0]
-    let expected = try run(float, [result], input)[0]
+    let expected = try float.values(of: [result], for: input)[0]
     let int8 = try float.quantized(quantizations)
-    let without = decibels(expected, try run(int8, [result], input)[0])
+    let without = decibels(expected, try int8.values(of: [result], for: input)[0])
     for layer in float.operators where layer.kind.hasWeight {
       let mixed = try float.quantized(quantizations, floatLayers: [layer.name])
       try mixed.validate()
       let weights = mixed.operators.filter { $0.kind.hasWeight }
       #expect(weights.filter { mixed.tensors[$0.inputs[1]]!.type == .float32 }.map(\.name) == [layer.name])
       #expect(mixed.operators.contains { $0.kind == .dequantizeLinear })
-      #expect(decibels(expected, try run(mixed, [result], input)[0]) > without - 3, "\(layer.name)")
+      #expect(decibels(expected, try mixed.values(of: [result], for: input)[0]) > without - 3, "\(layer.name)")
     }
   }
 
@@ -82,10 +57,10 @@ import Testing
     float.run(Pass.forInference + [.batchNormalizationToConv])
     var quantizations = Dictionary(
       uniqueKeysWithValues: float.tensors.keys.map { ($0, AffineQuantization(lower: -4, upper: 4)) })
-    #expect(try float.layersWithoutInt8Form(quantizations).isEmpty)
+    #expect(try float.quantized(quantizations).layersWithoutInt8Form.isEmpty)
     quantizations[a] = AffineQuantization(lower: -1e37, upper: 1e37)
     quantizations[sum] = AffineQuantization(lower: -1e-6, upper: 1e-6)
-    let reasons = try float.layersWithoutInt8Form(quantizations)
+    let reasons = try float.quantized(quantizations).layersWithoutInt8Form
     #expect(Set(reasons.keys) == [sum])
     try float.quantized(quantizations, floatLayers: Set(reasons.keys)).validate()
   }

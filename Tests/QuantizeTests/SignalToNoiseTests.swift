@@ -3,14 +3,6 @@ import Testing
 import CNNQuantize
 
 @Suite struct SignalToNoiseTests {
-  private func decibels(_ real: [Float], _ approximate: [Float]) -> Double {
-    var ratio = SignalToNoise()
-    real.withUnsafeBufferPointer { real in
-      approximate.withUnsafeBufferPointer { ratio.add(real: real, approximate: $0) }
-    }
-    return ratio.decibels
-  }
-
   @Test func closedFormulas() {
     #expect(abs(decibels([10, -10], [11, -11]) - 20) < 1e-9)
     #expect(abs(decibels([1, 1], [0, 0])) < 1e-9)

@@ -1,22 +1,11 @@
 import CNNModel
 import CNNQuantize
-import CNNRT
 import CNNSupport
 import Testing
 
 @Suite struct UntrainedNetworkTests {
   private func network(_ name: String, seed: UInt64 = 1) throws -> UntrainedNetwork {
     try UntrainedNetwork(name, classes: 20, input: ImageSize("40x40x3"), seed: seed)
-  }
-
-  private func run(_ graph: Graph, _ input: [Float], _ outputs: [String]) throws -> [[Float]] {
-    var graph = graph
-    graph.outputs = outputs
-    graph.removeUnused()
-    let session = try Session(Model(bytes: try BundleWriter(codec: .stored).bytes(of: graph)))
-    try session.setInput(input.span)
-    try session.run()
-    return try outputs.indices.map { try session.output($0) }
   }
 
   private func deviation(_ values: [Float]) -> Float {
@@ -31,20 +20,19 @@ import Testing
     var random = Random(seed: 77)
     let image = (0..<4800).map { _ in random.uniform(-1.7, 1.7) }
     let layers = float.operators.filter { $0.kind.hasWeight }.map(\.output)
-    for (layer, values) in zip(layers, try run(float, image, layers)) {
+    for (layer, values) in zip(layers, try float.values(of: layers, for: image)) {
       #expect((0.05...50).contains(deviation(values)), "\(layer): \(deviation(values))")
     }
     let int8 = try network.int8()
     try int8.validate()
     #expect(int8.isQuantized && !int8.isMixed)
     let logits = float.operators.last!.inputs[0]
-    let (real, approximate) = (try run(float, image, [logits])[0], try run(int8, image, [logits])[0])
-    var ratio = SignalToNoise()
-    real.withUnsafeBufferPointer { real in
-      approximate.withUnsafeBufferPointer { ratio.add(real: real, approximate: $0) }
-    }
+    let (real, approximate) = (
+      try float.values(of: [logits], for: image)[0], try int8.values(of: [logits], for: image)[0]
+    )
+    let ratio = decibels(real, approximate)
     // Random weights forgive rounding less than trained ones, and mobilenet_v2 has 53 layers.
-    #expect(ratio.decibels > (name == "mobilenet_v2" ? 6 : 12), "\(ratio.decibels)")
+    #expect(ratio > (name == "mobilenet_v2" ? 6 : 12), "\(ratio)")
   }
 
   @Test func theSeedDecides() throws {

@@ -113,9 +113,10 @@ extension Exporter {
     }
     var quantizations = calibration.quantizations(options.rangeRule)
     quantizations[float.inputs[0]] = AffineQuantization(recipe: float.recipe!)
-    var reasons = try float.layersWithoutInt8Form(quantizations).mapValues(\.what)
+    var int8 = try float.quantized(quantizations)
+    var reasons = int8.layersWithoutInt8Form.mapValues(\.what)
     for layer in options.floatLayers where reasons[layer] == nil { reasons[layer] = "as asked for" }
-    let int8 = try float.quantized(quantizations, floatLayers: Set(reasons.keys))
+    if !reasons.isEmpty { int8 = try float.quantized(quantizations, floatLayers: Set(reasons.keys)) }
     return (int8, calibration, reasons.sorted { $0.key < $1.key }.map { .init(name: $0.key, reason: $0.value) })
   }
 }

@@ -28,15 +28,12 @@ extension Graph {
     return result
   }
 
-  /// The layers that have no int8 form with these quantizations, with the reason: sums that may leave 32 bits, scales
-  /// that are too far apart.
-  package func layersWithoutInt8Form(_ quantizations: [String: AffineQuantization]) throws(CNNError) -> [String:
-    CNNError]
-  {
-    let int8 = try quantized(quantizations)
+  /// The layers of an int8 graph that no kernel computes, with the reason: scales that are too far apart, sums that may leave
+  /// 32 bits.
+  package var layersWithoutInt8Form: [String: CNNError] {
     var reasons: [String: CNNError] = [:]
-    for layer in int8.operators {
-      do throws(CNNError) { try int8.validate(layer) } catch { reasons[layer.name] = error }
+    for layer in operators {
+      do throws(CNNError) { try validate(layer) } catch { reasons[layer.name] = error }
     }
     return reasons
   }
