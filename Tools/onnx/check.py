@@ -141,23 +141,8 @@ def quantize(name, activation):
         str(ready), str(part), Calibration("input", networks.images(8, networks.size(name), 9).numpy()), quant_format=quantization.QuantFormat.QDQ,
         per_channel=True, activation_type=types[activation], weight_type=quantization.QuantType.QInt8)
     ready.unlink()
-    model = onnx.load(str(part))
-    unshare(model.graph)
-    onnx.save(model, str(part))
     part.rename(path)
     return path
-
-
-def unshare(graph):
-    """Each node its own constants: with session.x64quantprecision ONNX Runtime 1.32 replaces them, and cannot replace one twice."""
-    constants, used = {c.name: c for c in graph.initializer}, set()
-    for node in graph.node:
-        for k, name in enumerate(node.input):
-            if name in constants and name in used:
-                copy = graph.initializer.add()
-                copy.CopyFrom(constants[name])
-                node.input[k] = copy.name = f"{name}_{len(graph.initializer)}"
-            used.add(name)
 
 
 class Layers:
