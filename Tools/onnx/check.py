@@ -54,6 +54,8 @@ def with_float_factors(model):
         if node.op_type != "DequantizeLinear" or not all(name in constants for name in node.input) or node.output[0] in products:
             continue
         integers, scale, zero = (onnx.numpy_helper.to_array(constants[name]) for name in node.input)
+        if integers.dtype != numpy.int8:
+            continue
         shape = [-1 if k == 0 and scale.size > 1 else 1 for k in range(max(integers.ndim, 1))]
         assert scale.size == 1 or next((a.i for a in node.attribute if a.name == "axis"), 1) == 0
         floats = (integers.astype(numpy.int32) - zero.astype(numpy.int32).reshape(shape)).astype(numpy.float32) * scale.reshape(shape)
